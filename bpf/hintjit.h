@@ -146,6 +146,7 @@ struct hintjit_rx {
 	__u32 has_src_port : 1;
 	__u32 has_dst_port : 1;
 	__u32 : 13;
+	__u32 : 0; /* else clang reads all 64 bits for one of the above */
 	__u32 : 32;
 } HINTJIT_RECORD;
 
