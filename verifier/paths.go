@@ -1,0 +1,234 @@
+package verifier
+
+import (
+	"math"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
+
+// value is what is known about a register: nothing was written to it on some
+// path, something was, or it is the address r10+n (stored as n).
+type value int32
+
+const (
+	undefined value = math.MinInt32
+	something value = math.MaxInt32
+)
+
+// farthest bounds the frame offsets that are followed, so that sums can not
+// overflow; anything beyond is no address of the frame anyway.
+const farthest = 1 << 16
+
+// state is what is known before an instruction, by register.
+type state [asm.R10 + 1]value
+
+func entryState(f *code.Func) state {
+	var s state
+	set := entry(f)
+	for r := range s {
+		s[r] = undefined
+		if set.has(asm.Register(r)) {
+			s[r] = something
+		}
+	}
+	s[asm.R10] = 0
+	return s
+}
+
+func (s *state) defined() regset {
+	var set regset
+	for r, v := range s {
+		if v != undefined {
+			set |= regs(asm.Register(r))
+		}
+	}
+	return set
+}
+
+// merge joins what holds on another path into s and tells whether s changed. A
+// register changes at most twice (address, something, undefined), which is what
+// makes following all paths linear.
+func (s *state) merge(other *state) bool {
+	changed := false
+	for r := range s {
+		joined := s[r]
+		switch {
+		case other[r] == undefined:
+			joined = undefined
+		case s[r] != undefined && s[r] != other[r]:
+			joined = something
+		}
+		changed = changed || joined != s[r]
+		s[r] = joined
+	}
+	return changed
+}
+
+// step turns the state before an instruction into the one after it.
+func (s *state) step(in *code.Insn) {
+	next := something
+	if in.OpCode.Class() == asm.ALU64Class {
+		next = s.frameAddress(in)
+	}
+	for set := clobbers(in); set != 0; set &= set - 1 {
+		s[set.first()] = undefined
+	}
+	for set := writes(in); set != 0; set &= set - 1 {
+		s[set.first()] = next
+	}
+}
+
+// frameAddress returns the result of a 64-bit operation on a frame address.
+func (s *state) frameAddress(in *code.Insn) value {
+	result := int64(something)
+	dst := s[in.Dst]
+	isAddress := dst != undefined && dst != something
+	switch in.OpCode {
+	case asm.Mov.Op(asm.RegSource):
+		if s[in.Src] != undefined {
+			return s[in.Src]
+		}
+	case asm.Add.Op(asm.ImmSource):
+		if isAddress {
+			result = int64(dst) + in.Constant
+		}
+	case asm.Sub.Op(asm.ImmSource):
+		if isAddress {
+			result = int64(dst) - in.Constant
+		}
+	}
+	if result < -farthest || result > farthest {
+		return something
+	}
+	return value(result)
+}
+
+// paths is what holds before each instruction of a function on every path to
+// it. States are kept where control can arrive by a branch and recomputed in
+// between.
+type paths struct {
+	unit    *code.Unit
+	f       *code.Func
+	leader  []int32 // by instruction: index in states, -1: reached from above only
+	states  []state
+	known   []bool // by index in states
+	reached []bool // by instruction
+	depth   int    // bytes of the frame that are used
+}
+
+// follow runs over all paths of f, whose targets are all in range.
+func follow(u *code.Unit, f *code.Func) *paths {
+	p := &paths{unit: u, f: f, leader: make([]int32, len(f.Insns)), reached: make([]bool, len(f.Insns))}
+	for i := range p.leader {
+		p.leader[i] = -1
+	}
+	p.lead(0)
+	for i := range f.Insns {
+		if f.Insns[i].Target != code.NoTarget {
+			p.lead(int(f.Insns[i].Target))
+		}
+	}
+	p.states, p.known = make([]state, len(p.states)), make([]bool, len(p.states))
+
+	first := entryState(f)
+	work := p.arrive(nil, 0, &first)
+	for len(work) > 0 {
+		i := work[len(work)-1]
+		work = p.run(work[:len(work)-1], i)
+	}
+	p.each(func(i int, s *state) { p.depth = max(p.depth, depthAt(&f.Insns[i], s)) })
+	return p
+}
+
+func (p *paths) lead(i int) {
+	if p.leader[i] < 0 {
+		p.leader[i] = int32(len(p.states))
+		p.states = append(p.states, state{})
+	}
+}
+
+// arrive merges s into the leader at i and appends i to work if that changes
+// what is known there.
+func (p *paths) arrive(work []int, i int, s *state) []int {
+	l := p.leader[i]
+	if !p.known[l] {
+		p.known[l], p.states[l] = true, *s
+		return append(work, i)
+	}
+	if p.states[l].merge(s) {
+		return append(work, i)
+	}
+	return work
+}
+
+// run follows the straight line from the leader at i up to the next.
+func (p *paths) run(work []int, i int) []int {
+	s := p.states[p.leader[i]]
+	for {
+		in := &p.f.Insns[i]
+		p.reached[i] = true
+		s.step(in)
+		if in.Target != code.NoTarget {
+			work = p.arrive(work, int(in.Target), &s)
+		}
+		if !in.FallsThrough() {
+			return work
+		}
+		i++
+		if p.leader[i] >= 0 {
+			return p.arrive(work, i, &s)
+		}
+	}
+}
+
+// each calls visit for every instruction that is reached, in order, with the
+// state before it.
+func (p *paths) each(visit func(i int, s *state)) {
+	var s state
+	for i := range p.f.Insns {
+		if !p.reached[i] {
+			continue
+		}
+		if l := p.leader[i]; l >= 0 {
+			s = p.states[l]
+		}
+		visit(i, &s)
+		s.step(&p.f.Insns[i])
+	}
+}
+
+// stackAccess returns offset from r10 and size of a load or store whose address
+// is known to be in the frame.
+func stackAccess(in *code.Insn, s *state) (off, size int, ok bool) {
+	base := in.Dst
+	switch class := in.OpCode.Class(); {
+	case class == asm.LdXClass, class == asm.StXClass && in.OpCode.AtomicOp() == loadAcquire:
+		base = in.Src
+	case class.IsStore():
+	default:
+		return 0, 0, false
+	}
+	if s[base] == undefined || s[base] == something {
+		return 0, 0, false
+	}
+	return int(s[base]) + int(in.Offset), in.OpCode.Size().Sizeof(), true
+}
+
+// depthAt returns how many bytes of the frame an instruction needs. The kernel
+// counts what is accessed, also by helpers and by functions that are given an
+// address (update_stack_depth in kernel/bpf/verifier.c); here making an address
+// counts as using it.
+func depthAt(in *code.Insn, s *state) int {
+	if off, _, ok := stackAccess(in, s); ok {
+		return -off
+	}
+	if in.OpCode.Class() != asm.ALU64Class {
+		return 0
+	}
+	if address := s.frameAddress(in); address != undefined && address != something {
+		return -int(address)
+	}
+	return 0
+}
