@@ -1,0 +1,88 @@
+# What each target does: make help.
+
+GO ?= go
+NIC ?= i40e
+
+# The committed objects come from this compiler and no other: another version
+# gives other bytes, and then nobody can tell a change in the source from one in
+# the compiler.
+CLANG ?= clang-19
+STRIP ?= llvm-strip-19
+CLANG_VERSION := 19.1.7
+
+# Version 2.15.0 is of October 2026; it needs Go 1.26.
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# -mcpu=v3: what every kernel since 5.1 takes. Headers of our own, no compiler's
+# name and no absolute path: the same bytes on every machine and in every folder.
+# (In a recipe's shell $$PWD is the folder it went to.)
+WARNINGS := -Wall -Wextra -Werror
+BPF_FLAGS := -O2 -g -mcpu=v3 $(WARNINGS) -nostdlibinc -isystem ../include \
+	-fno-ident -ffile-prefix-map="$$PWD"=
+
+EXAMPLES := $(wildcard bpf/examples/*.c)
+OBJECTS := $(EXAMPLES:.c=.el.o) $(EXAMPLES:.c=.eb.o)
+HEADERS := bpf/hintjit.h $(wildcard bpf/include/*/*.h)
+
+.PHONY: help run test objects bench lint lint-go lint-c check fresh-objects deps clang-version
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make run       show what hintjit does to an example (NIC=$(NIC))'
+	@echo 'make test      all tests; what can not run here is skipped and listed'
+	@echo 'make objects   rebuild bpf/examples/*.o with clang $(CLANG_VERSION)'
+	@echo 'make bench     the benchmarks'
+	@echo 'make lint      gofmt, go vet, golangci-lint, and the C sources'
+	@echo 'make check     all that CI runs'
+	@echo 'make deps      install the Debian packages that tests use'
+
+run:
+	@$(GO) run ./cmd/hintjit demo --nic $(NIC)
+
+test: deps
+	@$(GO) vet ./...
+	@$(GO) run ./scripts/gotest ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+check: deps lint fresh-objects run test
+
+deps:
+	@scripts/install-deps.sh
+
+objects: $(OBJECTS)
+
+# In its own folder, so that a source is named "l4lb.c" in what it is compiled to.
+bpf/examples/%.el.o: bpf/examples/%.c $(HEADERS) | clang-version
+	cd $(@D) && $(CLANG) -target bpfel $(BPF_FLAGS) -c $(<F) -o $(@F) && $(STRIP) -g $(@F)
+
+bpf/examples/%.eb.o: bpf/examples/%.c $(HEADERS) | clang-version
+	cd $(@D) && $(CLANG) -target bpfeb $(BPF_FLAGS) -c $(<F) -o $(@F) && $(STRIP) -g $(@F)
+
+clang-version:
+	@have=$$($(CLANG) -dumpversion) && [ "$$have" = $(CLANG_VERSION) ] || { \
+		echo "objects: $(CLANG) is version $${have:-unknown}, and the objects are built with $(CLANG_VERSION):" \
+			"nothing written (make objects CLANG=... STRIP=... takes another)" >&2; exit 1; }
+
+# The committed objects are what the sources give.
+fresh-objects:
+	@$(MAKE) --always-make --no-print-directory objects
+	@git diff --stat --exit-code -- bpf/examples || \
+		{ echo 'check: objects differ from their sources: run make objects and commit them' >&2; exit 1; }
+
+lint: lint-go lint-c
+
+lint-go:
+	@test -z "$$(gofmt -l .)" || { echo "gofmt: not formatted:" $$(gofmt -l .) >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(GOLANGCI_LINT) run ./...
+
+# The header beside each of its possible companions, and the examples with the
+# system's headers: that is how a user compiles them.
+SYSTEM_FLAGS := -target bpf -O2 -g $(WARNINGS) -I/usr/include/$(shell gcc -print-multiarch 2>/dev/null)
+
+lint-c:
+	for source in $(EXAMPLES); do $(CLANG) $(SYSTEM_FLAGS) -fsyntax-only $$source || exit 1; done
+	gcc $(WARNINGS) -fsyntax-only -include linux/types.h -xc bpf/hintjit.h
