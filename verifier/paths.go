@@ -109,8 +109,7 @@ func (s *state) frameAddress(in *code.Insn) value {
 // it. States are kept where control can arrive by a branch and recomputed in
 // between.
 type paths struct {
-	unit    *code.Unit
-	f       *code.Func
+	place
 	leader  []int32 // by instruction: index in states, -1: reached from above only
 	states  []state
 	known   []bool // by index in states
@@ -120,7 +119,11 @@ type paths struct {
 
 // follow runs over all paths of f, whose targets are all in range.
 func follow(u *code.Unit, f *code.Func) *paths {
-	p := &paths{unit: u, f: f, leader: make([]int32, len(f.Insns)), reached: make([]bool, len(f.Insns))}
+	p := &paths{
+		place:   place{u, f},
+		leader:  make([]int32, len(f.Insns)),
+		reached: make([]bool, len(f.Insns)),
+	}
 	for i := range p.leader {
 		p.leader[i] = -1
 	}

@@ -36,8 +36,14 @@ func (s regset) String() string {
 	return strings.Join(names, ",")
 }
 
+// place is where an instruction stands; what some of them read depends on it.
+type place struct {
+	unit *code.Unit
+	f    *code.Func
+}
+
 // reads returns the registers an instruction needs.
-func (p *paths) reads(in *code.Insn) regset {
+func (p place) reads(in *code.Insn) regset {
 	switch class := in.OpCode.Class(); class {
 	case asm.ALUClass, asm.ALU64Class:
 		return aluReads(in)
@@ -86,7 +92,7 @@ func ldReads(in *code.Insn) regset {
 	return 0
 }
 
-func (p *paths) jumpReads(in *code.Insn) regset {
+func (p place) jumpReads(in *code.Insn) regset {
 	switch in.OpCode.JumpOp() {
 	case asm.Ja, asm.JCOND:
 		return 0
@@ -104,7 +110,7 @@ func (p *paths) jumpReads(in *code.Insn) regset {
 // callReads returns the arguments of an extern, whose type is the kernel's and
 // so to be relied on. The compiler may have taken parameters away from a static
 // function, and helpers have no type here.
-func (p *paths) callReads(in *code.Insn) regset {
+func (p place) callReads(in *code.Insn) regset {
 	i := int(in.Ref.Index)
 	if in.Ref.Kind != code.RefExtern || i < 0 || i >= len(p.unit.Externs) {
 		return 0
@@ -118,7 +124,7 @@ func (p *paths) callReads(in *code.Insn) regset {
 // exitReads returns r0 where the kernel reads it: do_check's process_bpf_exit
 // asks for it at the end of a program and of a global function, not of a static
 // one, whose result the compiler may have dropped.
-func (p *paths) exitReads() regset {
+func (p place) exitReads() regset {
 	if p.f.Linkage == code.Static {
 		return 0
 	}

@@ -1,0 +1,274 @@
+package verifier
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
+
+// Machine executes the programs of a unit, on packets and in the byte order of
+// the unit. It is stricter than a CPU: a register that holds nothing can not be
+// read, memory can only be reached in its bounds, and whatever it does not know
+// ends the run with an error.
+type Machine struct {
+	Unit *code.Unit
+
+	// Packet and Meta are the frame and the metadata in front of it; Run replaces
+	// them by what the program leaves.
+	Packet, Meta           []byte
+	Ifindex, Queue, Egress uint32 // members of struct xdp_md
+
+	Now  uint64 // what bpf_ktime_get_ns returns
+	Seed uint64 // of bpf_get_prandom_u32; every Run starts with it anew
+
+	// MapAt tells what the wide load at instruction i of f refers to: a map, or
+	// with value set, the first value of a map (global data). Without a map the
+	// load is that of a constant.
+	MapAt   func(f *code.Func, i int) (mp *Map, value bool)
+	Helpers map[asm.BuiltinFunc]Helper // besides or instead of the Machine's own
+	Externs map[string]Extern          // by name
+
+	MaxSteps int // instructions a Run may execute; 0: a million
+
+	Calls []*Call // of helpers during the last Run
+
+	steps   int
+	depth   int
+	regions [kinds][]*region
+	values  map[*byte]uint64 // address of a map's value
+	context *region
+	packet  *region
+	data    int // offset of the frame in packet; metadata lies before it
+	random  *rand.Rand
+}
+
+// Extern stands for a function that the unit declares and does not have.
+type Extern func(m *Machine, args [5]uint64) (uint64, error)
+
+// Fault is an error at an instruction.
+type Fault struct {
+	Func *code.Func
+	Insn int
+	Err  error
+}
+
+func (e *Fault) Error() string {
+	where := fmt.Sprintf("%s: instruction %d", e.Func.Name, e.Insn)
+	if line := e.Func.LineAt(e.Insn); line != nil {
+		where += fmt.Sprintf(" (%s:%d)", line.File, line.Number)
+	}
+	if e.Insn < len(e.Func.Insns) {
+		where += fmt.Sprintf(": %v", e.Func.Insns[e.Insn].Instruction)
+	}
+	return fmt.Sprintf("%s: %v", where, e.Err)
+}
+
+func (e *Fault) Unwrap() error { return e.Err }
+
+// Limits of a run. The kernel has the first as MAX_CALL_FRAMES in
+// linux/bpf_verifier.h.
+const (
+	maxFrames       = 8
+	defaultMaxSteps = 1_000_000
+)
+
+// poison fills a new frame: what a program reads there without having written
+// it should not look like a sensible value.
+const poison = 0xa5
+
+// Run executes the program with that name and returns its return code. What it
+// did is in Packet, Meta, Calls and the maps afterwards, also after an error.
+func (m *Machine) Run(program string) (uint32, error) {
+	for _, f := range m.Unit.Funcs {
+		if f.Name == program {
+			return m.run(f)
+		}
+	}
+	return 0, fmt.Errorf("program %s: not in the unit", program)
+}
+
+func (m *Machine) run(f *code.Func) (uint32, error) {
+	if m.Unit.Order == nil {
+		return 0, errors.New("the unit has no byte order")
+	}
+	m.regions = [kinds][]*region{}
+	m.values = make(map[*byte]uint64)
+	m.random = rand.New(rand.NewPCG(m.Seed, 0))
+	m.Calls, m.depth, m.steps = nil, 0, m.MaxSteps
+	if m.steps == 0 {
+		m.steps = defaultMaxSteps
+	}
+	if err := m.layPacket(); err != nil {
+		return 0, err
+	}
+	m.layUnit()
+	ret, ok, err := m.enter(f, [5]uint64{address(contextKind, 0)}, arguments(1))
+	m.takePacket()
+	if err == nil && !ok {
+		err = fmt.Errorf("%s: returned without a value in r0", f.Name)
+	}
+	return uint32(ret), err
+}
+
+// layUnit gives tables, functions and stack frames their addresses.
+func (m *Machine) layUnit() {
+	for i := range m.Unit.Tables {
+		t := &m.Unit.Tables[i]
+		m.regions[tableKind] = append(m.regions[tableKind], &region{name: t.Name, data: t.Data, hi: len(t.Data)})
+	}
+	for _, f := range m.Unit.Funcs {
+		m.regions[functionKind] = append(m.regions[functionKind], &region{name: f.Name, f: f})
+	}
+	m.regions[stackKind] = make([]*region, maxFrames)
+}
+
+// frame is one activation of a function.
+type frame struct {
+	place
+	regs    [asm.R10 + 1]uint64
+	defined regset
+}
+
+// enter runs a function with the arguments that are defined and returns r0, with
+// ok unset when nothing was written to it.
+func (m *Machine) enter(f *code.Func, args [5]uint64, defined regset) (r0 uint64, ok bool, err error) {
+	if m.depth == maxFrames {
+		return 0, false, fmt.Errorf("%s: more than %d calls deep", f.Name, maxFrames)
+	}
+	stack := make([]byte, maxStack)
+	for i := range stack {
+		stack[i] = poison
+	}
+	m.regions[stackKind][m.depth] = &region{name: "r10", data: stack, base: -maxStack, lo: -maxStack, writable: true}
+	fr := &frame{place: place{m.Unit, f}, defined: defined | regs(asm.R10)}
+	copy(fr.regs[asm.R1:], args[:])
+	fr.regs[asm.R10] = address(stackKind, m.depth)
+	m.depth++
+	defer func() {
+		m.depth--
+		m.regions[stackKind][m.depth] = nil
+	}()
+
+	for i := 0; i >= 0; {
+		next, err := m.step(fr, i)
+		if err != nil {
+			var inner *Fault
+			if errors.As(err, &inner) {
+				return 0, false, err
+			}
+			return 0, false, &Fault{f, i, err}
+		}
+		i = next
+	}
+	return fr.regs[asm.R0], fr.defined.has(asm.R0), nil
+}
+
+// step executes instruction i and returns the index of the next, -1 after exit.
+func (m *Machine) step(fr *frame, i int) (next int, err error) {
+	if i >= len(fr.f.Insns) {
+		return 0, errors.New("control ran off the end of the function")
+	}
+	if m.steps == 0 {
+		return 0, errors.New("the program takes more steps than it may")
+	}
+	m.steps--
+	in := &fr.f.Insns[i]
+	if in.Dst > asm.R10 || in.Src > asm.R10 {
+		return 0, errors.New("the register does not exist")
+	}
+	if missing := fr.reads(in) &^ fr.defined; missing != 0 {
+		return 0, fmt.Errorf("%v: nothing was written to it", missing)
+	}
+	if writes(in).has(asm.R10) {
+		return 0, errors.New("r10 can not be written")
+	}
+	if class := in.OpCode.Class(); class.IsJump() {
+		return m.jump(fr, in, i)
+	} else if class.IsALU() {
+		fr.regs[in.Dst], err = alu(in, fr.regs[in.Dst], fr.regs[in.Src], m.bigEndian())
+	} else {
+		err = m.access(fr, in, i)
+	}
+	fr.defined |= writes(in)
+	return i + 1, err
+}
+
+func (m *Machine) bigEndian() bool { return m.Unit.Order.Uint16([]byte{1, 0}) == 1<<8 }
+
+func (m *Machine) jump(fr *frame, in *code.Insn, i int) (int, error) {
+	switch {
+	case in.IsExit():
+		return -1, nil
+	case in.IsCall():
+		return i + 1, m.call(fr, in)
+	}
+	take, err := taken(in, fr.regs[in.Dst], fr.regs[in.Src])
+	if err != nil || !take {
+		return i + 1, err
+	}
+	if in.Target < 0 || int(in.Target) >= len(fr.f.Insns) {
+		return 0, fmt.Errorf("the target %d is not in the function", in.Target)
+	}
+	return int(in.Target), nil
+}
+
+// call calls a function of the unit, an extern or a helper.
+func (m *Machine) call(fr *frame, in *code.Insn) error {
+	var args [5]uint64
+	for r := asm.R1; r <= asm.R5; r++ {
+		if fr.defined.has(r) {
+			args[r-asm.R1] = fr.regs[r]
+		}
+	}
+	ret, ok, err := uint64(0), true, error(nil)
+	switch index := int(in.Ref.Index); {
+	case in.Ref.Kind == code.RefFunc && index >= 0 && index < len(m.Unit.Funcs):
+		ret, ok, err = m.enter(m.Unit.Funcs[index], args, fr.defined&arguments(5))
+	case in.Ref.Kind == code.RefExtern && index >= 0 && index < len(m.Unit.Externs):
+		ret, err = m.callExtern(m.Unit.Externs[index].Name, args)
+	case in.Ref.Kind == code.RefNone && in.IsBuiltinCall():
+		ret, err = m.callHelper(asm.BuiltinFunc(in.Constant), args)
+	default:
+		err = errors.New("the call does not say of what")
+	}
+	fr.regs[asm.R0] = ret
+	fr.defined &^= arguments(5) | regs(asm.R0)
+	if ok {
+		fr.defined |= regs(asm.R0)
+	}
+	return err
+}
+
+func (m *Machine) callExtern(name string, args [5]uint64) (uint64, error) {
+	fn := m.Externs[name]
+	if fn == nil {
+		return 0, fmt.Errorf("nothing was given to stand for the extern %s", name)
+	}
+	ret, err := fn(m, args)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return ret, nil
+}
+
+func (m *Machine) callHelper(fn asm.BuiltinFunc, args [5]uint64) (uint64, error) {
+	helper := m.Helpers[fn]
+	if helper == nil {
+		helper = helpers[fn]
+	}
+	if helper == nil {
+		return 0, fmt.Errorf("helper %v is not supported", fn)
+	}
+	c := &Call{Helper: fn, Args: args}
+	m.Calls = append(m.Calls, c)
+	ret, err := helper(m, c)
+	if err != nil {
+		return 0, fmt.Errorf("%v: %w", fn, err)
+	}
+	c.Result = ret
+	return ret, nil
+}
