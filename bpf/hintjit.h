@@ -43,20 +43,32 @@
  * 7. Hints are those of the packet as it arrived, wherever hintjit_rx is called
  *    and however often.
  *
- * Members are matched by name. A program may declare a struct hintjit_rx of its
- * own with the members it uses, in any order, or a flavour beside this one:
- * three underscores and anything after them are ignored, as in CO-RE. That is
- * also the way to members that only one vendor's NICs have:
+ * Members are matched by name, never by their place. So a program may have a
+ * struct of its own with the members it uses, in any order, among them members
+ * that only one vendor's NICs give:
  *
- *	struct hintjit_rx___mine {
+ *	#define HINTJIT_OWN_RX
+ *	#include "hintjit.h"
+ *
+ *	struct hintjit_rx {
  *		__u32 rx_hash;
  *		__u32 has_rx_hash : 1;
- *	} __attribute__((preserve_access_index));
+ *	} HINTJIT_RECORD;
  *
- *	const struct hintjit_rx___mine *h = (const void *)hintjit_rx(ctx);
+ * or beside this struct a flavour of it (three underscores and what follows are
+ * ignored, as in CO-RE), to read single members through:
+ *
+ *	struct hintjit_rx___vendor {
+ *		__u32 vendor_member;
+ *	} HINTJIT_RECORD;
+ *
+ *	const struct hintjit_rx___vendor *v = (const void *)h;
+ *
+ * Do not copy a flavour as a whole: compiled code does not tell it from
+ * struct hintjit_rx then.
  *
  * A program in user space that finds hints in the metadata area can include
- * this header too; it then gets the structs and the constants.
+ * this header too; it then gets the struct and the constants.
  */
 #ifndef HINTJIT_H
 #define HINTJIT_H
@@ -73,6 +85,7 @@
 #define HINTJIT_RECORD
 #endif
 
+#ifndef HINTJIT_OWN_RX
 struct hintjit_rx {
 	/* RSS hash as the NIC computed it; host order. */
 	__u32 rx_hash;
@@ -154,8 +167,12 @@ struct hintjit_rx {
  * above, and the same offsets on every machine.
  */
 _Static_assert(sizeof(struct hintjit_rx) == 80, "struct hintjit_rx has a hole");
+#endif
 
 #ifdef __bpf__
+struct hintjit_rx;
+struct xdp_md;
+
 /* The section is what libbpf's __ksym says; written out, because this header
  * may come before libbpf's or without it.
  */

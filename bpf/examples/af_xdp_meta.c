@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Hands packets to AF_XDP sockets with their hints in front: a socket gets a
- * struct hintjit_rx___xsk that ends where the packet begins, whichever NIC the
- * packet came through.
+ * struct hintjit_rx that ends where the packet begins, whichever NIC the packet
+ * came through.
  *
- *	const struct hintjit_rx___xsk *m = packet - sizeof(*m);
+ *	const struct hintjit_rx *m = packet - sizeof(*m);
  *
  *	if (m->has_rx_timestamp) ...
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#define HINTJIT_OWN_RX
 #include "../hintjit.h"
 
 /*
- * A flavour of struct hintjit_rx: its members mean the same, there are only fewer.
- * All of them would be 80 bytes, and before Linux 6.9 metadata can have 32 at the
- * most. The size has to be a multiple of 4.
+ * A choice of our own, because the header's struct has 80 bytes and metadata can
+ * have no more than 32 before Linux 6.9. The size has to be a multiple of 4. The
+ * program that owns the sockets declares the same.
  */
-struct hintjit_rx___xsk {
+struct hintjit_rx {
 	__u32 has_rx_timestamp : 1;
 	__u32 has_rx_hash : 1;
 	__u32 has_vlan_tci : 1;
@@ -35,7 +36,7 @@ struct hintjit_rx___xsk {
 	__u32 flow_mark;
 } HINTJIT_RECORD;
 
-_Static_assert(sizeof(struct hintjit_rx___xsk) == 32, "too long for metadata");
+_Static_assert(sizeof(struct hintjit_rx) == 32, "too long for metadata");
 
 /* The socket of each receive queue. */
 struct {
@@ -48,8 +49,8 @@ struct {
 SEC("xdp")
 int af_xdp_meta(struct xdp_md *ctx)
 {
-	const struct hintjit_rx___xsk *h = (const void *)hintjit_rx(ctx);
-	struct hintjit_rx___xsk *meta;
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+	struct hintjit_rx *meta;
 	void *data = (void *)(long)ctx->data;
 	void *old = (void *)(long)ctx->data_meta;
 
