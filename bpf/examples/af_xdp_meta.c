@@ -14,9 +14,9 @@
 #include "../hintjit.h"
 
 /*
- * A choice of our own, because the header's struct has 80 bytes and metadata can
- * have no more than 32 before Linux 6.9. The size has to be a multiple of 4. The
- * program that owns the sockets declares the same.
+ * A choice of our own, because the header's struct has 80 bytes and older kernels
+ * (6.1: xdp_metalen_invalid in include/net/xdp.h) allow 32 of metadata. The size
+ * has to be a multiple of 4. The program that owns the sockets declares the same.
  */
 struct hintjit_rx {
 	__u32 has_rx_timestamp : 1;
