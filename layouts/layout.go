@@ -1,5 +1,10 @@
 package layouts
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Layout is what one driver's NICs write about a received packet, and what it
 // means. It is loaded from a YAML file (Load, LoadFile) and does not change
 // afterwards.
@@ -57,7 +62,10 @@ type BitRange struct{ Word, MSB, LSB int }
 type Hint struct {
 	Name string
 	Decl Declaration
-	Doc  string
+	// Doc and Source are the layout's own words, or what the hint means on every
+	// NIC and nothing.
+	Doc    string
+	Source string
 	// Alternatives are tried in order; the first that holds gives the value. When
 	// none holds the hint is absent from the packet.
 	Alternatives []Alternative
@@ -83,6 +91,7 @@ type Condition struct {
 	Field  *Field
 	Not    bool
 	Values []uint64
+	Pos    Pos
 }
 
 // ValueMap translates a field's value. Keys that are not in Values have no
@@ -123,4 +132,30 @@ type Declaration struct {
 type Pos struct {
 	File         string
 	Line, Column int
+}
+
+// Descriptor returns the descriptor of that name, the first when the name is
+// empty.
+func (l *Layout) Descriptor(name string) (*Descriptor, error) {
+	names := make([]string, len(l.Descriptors))
+	for i, d := range l.Descriptors {
+		if name == "" || d.Name == name {
+			return d, nil
+		}
+		names[i] = d.Name
+		if i == 0 {
+			names[i] += " (the default)"
+		}
+	}
+	return nil, fmt.Errorf("%s has no descriptor %q: it has %s", l.NIC, name, strings.Join(names, ", "))
+}
+
+// Hint returns the hint of that name, nil when this descriptor never gives it.
+func (d *Descriptor) Hint(name string) *Hint {
+	for _, h := range d.Hints {
+		if h.Name == name {
+			return h
+		}
+	}
+	return nil
 }
