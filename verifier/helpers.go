@@ -106,13 +106,10 @@ func redirect(_ *Machine, c *Call) (uint64, error) {
 	return redirected, nil
 }
 
-// checksumDiff is bpf_csum_diff as of Linux 6.13, which folds the result to 16
-// bits (net/core/filter.c).
+// checksumDiff is bpf_csum_diff in net/core/filter.c as of Linux 6.13: the
+// result is folded to 16 bits, and sizes need not be multiples of 4.
 func checksumDiff(m *Machine, c *Call) (uint64, error) {
 	fromSize, toSize := uint32(c.Args[1]), uint32(c.Args[3])
-	if (fromSize|toSize)%4 != 0 {
-		return errno(eInval), nil
-	}
 	from, err := c.sized(m, c.Args[0], fromSize)
 	if err != nil {
 		return 0, fmt.Errorf("r1: %w", err)
@@ -129,8 +126,6 @@ func checksumDiff(m *Machine, c *Call) (uint64, error) {
 		sum = m.sumWords(to, sum)
 	case fromSize > 0:
 		sum = ^m.sumWords(from, ^sum)
-	default:
-		return uint64(sum), nil
 	}
 	folded := sum>>16 + sum&0xffff
 	return uint64(folded>>16+folded) & 0xffff, nil
@@ -145,10 +140,13 @@ func (c *Call) sized(m *Machine, addr uint64, size uint32) ([]byte, error) {
 	return c.input(m, addr, int(size))
 }
 
-// sumWords adds 32-bit words in ones' complement.
+// sumWords adds 32-bit words in ones' complement; the last is filled up with
+// zeroes.
 func (m *Machine) sumWords(b []byte, sum uint32) uint32 {
-	for ; len(b) >= 4; b = b[4:] {
-		sum = addOnes(sum, m.Unit.Order.Uint32(b))
+	for ; len(b) > 0; b = b[min(4, len(b)):] {
+		var word [4]byte
+		copy(word[:], b)
+		sum = addOnes(sum, m.Unit.Order.Uint32(word[:]))
 	}
 	return sum
 }

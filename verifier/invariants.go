@@ -6,13 +6,19 @@ import (
 	"github.com/hintjit/hintjit/internal/code"
 )
 
-// checkOperands: there are eleven registers, and JMP32 has no call and no exit.
+// checkOperands: there are eleven registers, JMP32 has no call and no exit, and
+// an atomic operation is in the constant as well as in the opcode: cilium/ebpf
+// decodes to both, but encodes the constant only (v0.22.0, Instruction.Marshal),
+// so that what its constructors make would become an addition.
 func checkOperands(_ *checker, f *code.Func, report reporter) {
 	for i := range f.Insns {
 		in := &f.Insns[i]
 		if in.OpCode == asm.InvalidOpCode ||
 			in.OpCode.Class().IsJump() && in.OpCode.JumpOp() == asm.InvalidJumpOp {
 			report(i, "opcode %#x is not an instruction", uint32(in.OpCode))
+		}
+		if op := in.OpCode.AtomicOp(); op != asm.InvalidAtomic && in.Constant != int64(op>>8) {
+			report(i, "%v has constant %#x and would be encoded as that operation, wanted %#x", in.OpCode, in.Constant, op>>8)
 		}
 		if in.Dst > asm.R10 || in.Src > asm.R10 {
 			report(i, "%v names a register that does not exist; the last is r10", in.Instruction)
