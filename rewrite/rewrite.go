@@ -46,6 +46,8 @@ type ProgramReport struct {
 	Before, After int      // instructions
 	Hints         []string // members that are read and that this NIC gives
 	Absent        []Absent // members that are read and that it never gives
+
+	change change // for Diff
 }
 
 // Absent is a hint that is never there, and why.
