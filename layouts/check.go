@@ -81,7 +81,6 @@ func (c *checker) inside(d *Descriptor, f *Field) bool {
 		if i := slices.IndexFunc(f.Bits, beyond); i >= 0 {
 			c.errorf(d.Pos, "inherited field %s: %v lies outside the descriptor: %d bytes are w0 to w%d",
 				f.Name, f.Bits[i], d.Size, words-1)
-			return false
 		}
 		return f.Width() <= 64
 	}

@@ -64,16 +64,17 @@ func (ld *loader) readLayout(n *yaml.Node) {
 	if n := keys["maps"]; n != nil {
 		ld.readMaps(n)
 	}
+	whole := true
 	if n := keys["descriptors"]; n != nil {
 		for _, item := range ld.list(n, "descriptors: ", maxItems) {
-			ld.readDescriptor(item)
+			whole = ld.readDescriptor(item) && whole
 		}
 	}
 	if n := keys["never"]; n != nil {
 		ld.readNever(n)
 	}
 	for _, m := range ld.maps {
-		if !ld.used[m] {
+		if whole && !ld.used[m] {
 			ld.errs.addf(m.Pos, "map %s: no hint uses it", m.Name)
 		}
 	}
@@ -139,11 +140,12 @@ func (ld *loader) readNever(n *yaml.Node) {
 	}
 }
 
-func (ld *loader) readDescriptor(n *yaml.Node) {
+// readDescriptor reports whether it has read all there is, faulty or not.
+func (ld *loader) readDescriptor(n *yaml.Node) bool {
 	keys := ld.object(n, "descriptor: ",
 		"name", "about", "type", "extends", "size", "word", "ready", "fields", "hints")
 	if n.Kind != yaml.MappingNode {
-		return
+		return false
 	}
 	d := &Descriptor{Name: ld.name(keys["name"], "descriptor: name: ", driverName), Pos: ld.pos(n)}
 	in := d.label()
@@ -162,7 +164,7 @@ func (ld *loader) readDescriptor(n *yaml.Node) {
 	// Without a word or a base there is nothing to say about bits and names.
 	if (keys["extends"] != nil && !ld.readExtends(keys["extends"], keys["word"], d, in)) ||
 		(keys["extends"] == nil && !ld.readWord(keys["word"], n, d, in)) {
-		return
+		return false
 	}
 	ld.layout.Descriptors = append(ld.layout.Descriptors, d)
 	if size := keys["size"]; size != nil {
@@ -179,6 +181,7 @@ func (ld *loader) readDescriptor(n *yaml.Node) {
 			ld.readHint(e, d, in)
 		}
 	}
+	return true
 }
 
 // label names the descriptor at the start of a message.

@@ -82,6 +82,17 @@ descriptors:
       rx_error: {from: fltstat}
 `
 
+// TestDocumentedExample loads the example of the format's description.
+func TestDocumentedExample(t *testing.T) {
+	doc, err := os.ReadFile("../docs/layout-format.md")
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, found := strings.Cut(example, "```")
+	require.True(t, found)
+	_, err = Load("docs/layout-format.md", []byte(example))
+	require.NoError(t, err)
+}
+
 func TestErrorText(t *testing.T) {
 	_, err := Load("dir/i40e.yaml", []byte(strings.Replace(good, "w0[13:12]", "w1[13-12]", 1)+"x: 1\n"))
 	require.EqualError(t, err,
