@@ -5,6 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -230,4 +234,29 @@ func TestVLANLogger(t *testing.T) {
 	require.Equal(t, [2]byte{0x81, 0x00}, got.Proto)
 	require.Zero(t, got.Clock, "i40e has no time in its descriptor: the kernel's")
 	require.NotZero(t, got.Time)
+}
+
+// The README's program is one that can be compiled and rewritten as it is.
+func TestReadmeProgram(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, program, found := strings.Cut(string(readme), "```c\n")
+	require.True(t, found)
+	program, _, _ = strings.Cut(program, "```")
+
+	if _, err := exec.LookPath("clang-19"); err != nil {
+		t.Skipf("compiling: %v", err)
+	}
+	object := filepath.Join(t.TempDir(), "prog.o")
+	cmd := exec.Command("clang-19", "-target", "bpf", "-O2", "-g", "-Wall", "-Werror",
+		"-nostdlibinc", "-isystem", "include", "-I", ".", "-x", "c", "-c", "-", "-o", object)
+	cmd.Stdin = strings.NewReader(program)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	raw, err := os.ReadFile(object)
+	require.NoError(t, err)
+	_, report, err := rewrite.Object(raw, rewrite.Options{NIC: "i40e", Strict: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"csum_status"}, report.Programs[0].Hints)
 }
