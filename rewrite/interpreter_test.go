@@ -1,0 +1,293 @@
+package rewrite_test
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/object"
+	"github.com/hintjit/hintjit/rewrite"
+	"github.com/hintjit/hintjit/verifier"
+)
+
+// uninterpreted are shapes that need more than the interpreter: a loader.
+var uninterpreted = map[string]string{
+	"core_foreign": "its CO-RE records against a kernel type are for a loader to answer",
+}
+
+// unmodelled are shapes that the models' own struct can not stand for.
+var unmodelled = map[string]string{
+	"flavour": "one pointer to structs of two layouts has a meaning only after rewriting",
+}
+
+// Every shape for every NIC in either byte order, run by the interpreter: the
+// only way to see big-endian code do something on a little-endian machine.
+func TestShapesInterpreted(t *testing.T) {
+	rng := random(t)
+	all := nics(t)
+	packets := make(map[string][]sample)
+	for _, n := range all {
+		packets[n.String()] = samples(rng, n.descriptor)
+	}
+	for _, path := range sources(t, "shapes") {
+		t.Run(shapeName(path), func(t *testing.T) {
+			if why := uninterpreted[shapeName(path)]; why != "" {
+				t.Skip(why)
+			}
+			t.Parallel()
+			for _, m := range append([]machine{{cpu: "v3"}}, foreign...) {
+				original := compile(t, path, m)
+				for _, n := range all {
+					t.Run(m.String()+"/"+n.String(), func(t *testing.T) {
+						rewritten, _, err := rewrite.Object(original, n.options())
+						require.NoError(t, err)
+						interpretAll(t, newInterpreter(t, rewritten, m.order()), n, packets[n.String()])
+					})
+				}
+			}
+		})
+	}
+}
+
+// The models are right, which no rewriting has a part in: the shapes as they
+// were compiled, with a hintjit_rx that returns a struct filled from the truth.
+func TestModels(t *testing.T) {
+	rng := random(t)
+	n := nics(t)[0]
+	packets := samples(rng, n.descriptor)
+	for _, path := range sources(t, "shapes") {
+		t.Run(shapeName(path), func(t *testing.T) {
+			if why := uninterpreted[shapeName(path)] + unmodelled[shapeName(path)]; why != "" {
+				t.Skip(why)
+			}
+			t.Parallel()
+			for _, m := range slices.Concat(runnable, foreign) {
+				t.Run(m.String(), func(t *testing.T) {
+					in := newInterpreter(t, compile(t, path, m), m.order())
+					in.answerRecords(t, n)
+					interpretAll(t, in, n, packets)
+				})
+			}
+		})
+	}
+}
+
+// interpretAll runs all programs of an object and compares with their models.
+func interpretAll(t *testing.T, in *interpreter, n nic, packets []sample) {
+	t.Helper()
+	for _, program := range slices.Sorted(maps.Keys(in.spec.Programs)) {
+		model := models[program]
+		require.NotNil(t, model, "program %s has no model", program)
+		for _, s := range packets {
+			w := expect(s, n, in.unit.Order)
+			model(w)
+			got, err := in.run(program, s)
+			require.NoError(t, err, "program %s, descriptor %x", program, s.meta)
+			compare(t, program, s, w, got)
+		}
+	}
+}
+
+// An interpreter runs the programs of an object.
+type interpreter struct {
+	unit *code.Unit
+	spec *ebpf.CollectionSpec
+	maps map[string]*verifier.Map // by name, ".bss" among them
+	refs map[place]string         // symbols that wide loads refer to
+	rx   func(m *verifier.Machine) (uint64, error)
+}
+
+// place is an instruction of a function.
+type place struct {
+	function string
+	insn     int
+}
+
+func newInterpreter(t *testing.T, raw []byte, order binary.ByteOrder) *interpreter {
+	t.Helper()
+	file, err := object.Parse(raw)
+	require.NoError(t, err)
+	in := &interpreter{unit: file.Unit(), maps: make(map[string]*verifier.Map)}
+	require.Equal(t, order, in.unit.Order)
+	in.spec, _ = loadSpec(t, raw)
+	for name, m := range in.spec.Maps {
+		in.maps[name] = &verifier.Map{Name: name, KeySize: int(m.KeySize), ValueSize: int(m.ValueSize),
+			MaxEntries: int(m.MaxEntries)}
+	}
+	in.refs = references(t, raw, in.unit)
+	return in
+}
+
+// references finds the symbols of relocations of wide loads.
+func references(t *testing.T, raw []byte, unit *code.Unit) map[place]string {
+	t.Helper()
+	f, err := elf.NewFile(bytes.NewReader(raw))
+	require.NoError(t, err)
+	symbols, err := f.Symbols()
+	require.NoError(t, err)
+	at := make(map[string]string) // "section offset" of an instruction
+	for _, s := range f.Sections {
+		if s.Type != elf.SHT_REL || !strings.HasPrefix(s.Name, ".rel") {
+			continue
+		}
+		data, err := s.Data()
+		require.NoError(t, err)
+		for ; len(data) >= 16; data = data[16:] {
+			offset, info := f.ByteOrder.Uint64(data), f.ByteOrder.Uint64(data[8:])
+			at[fmt.Sprint(strings.TrimPrefix(s.Name, ".rel"), offset)] = symbols[info>>32-1].Name
+		}
+	}
+	refs := make(map[place]string)
+	for _, fn := range unit.Funcs {
+		i := slices.IndexFunc(symbols, func(s elf.Symbol) bool { return s.Name == fn.Name })
+		require.NotEqual(t, -1, i, "symbol %s", fn.Name)
+		offset := symbols[i].Value
+		for k, insn := range fn.Insns {
+			if name, ok := at[fmt.Sprint(fn.Section, offset)]; ok && insn.OpCode.IsDWordLoad() {
+				refs[place{fn.Name, k}] = name
+			}
+			offset += insn.Size()
+		}
+	}
+	return refs
+}
+
+// mapAt is verifier.Machine.MapAt.
+func (in *interpreter) mapAt(f *code.Func, i int) (mp *verifier.Map, value bool) {
+	name := in.refs[place{f.Name, i}]
+	if name == "out" {
+		return in.maps[".bss"], true
+	}
+	return in.maps[name], false
+}
+
+// run runs a program once.
+func (in *interpreter) run(program string, s sample) (outcome, error) {
+	zero := make([]byte, 4)
+	in.maps[".bss"].Set(zero, make([]byte, 8*outWords))
+	m := &verifier.Machine{
+		Unit:   in.unit,
+		Packet: bytes.Clone(s.packet),
+		Meta:   bytes.Clone(s.meta),
+		Now:    1,
+		MapAt:  in.mapAt,
+		Helpers: map[asm.BuiltinFunc]verifier.Helper{
+			asm.FnGetSmpProcessorId: func(*verifier.Machine, *verifier.Call) (uint64, error) { return 0, nil },
+			asm.FnTailCall:          tailCall,
+		},
+		Externs: map[string]verifier.Extern{
+			"hintjit_rx": func(m *verifier.Machine, _ [5]uint64) (uint64, error) { return in.hintjitRX(m, s) },
+		},
+	}
+	ret, err := m.Run(program)
+	if errors.Is(err, errTailCall) {
+		ret, err = m.Run("tail_target")
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	o := outcome{Ret: ret, Meta: m.Meta, Packet: m.Packet}
+	o.Out = make([]uint64, outWords)
+	if _, err := binary.Decode(in.maps[".bss"].Value(zero), in.unit.Order, o.Out); err != nil {
+		return outcome{}, err
+	}
+	if mp := in.maps["copies"]; mp != nil {
+		o.Copies = mp.Value(zero)
+	}
+	for _, c := range m.Calls {
+		if c.Helper == asm.FnRingbufOutput {
+			o.Events = append(o.Events, c.Data...)
+		}
+	}
+	return o, nil
+}
+
+var errTailCall = errors.New("tail call")
+
+// tailCall is bpf_tail_call for the shape tail_call, whose prog array holds a
+// program at index 1.
+func tailCall(_ *verifier.Machine, c *verifier.Call) (uint64, error) {
+	if c.Args[2] == 1 {
+		return 0, errTailCall
+	}
+	return ^uint64(1), nil // -ENOENT
+}
+
+// hintjitRX stands for the function that no kernel has: it returns the program's
+// own struct, filled from the truth.
+func (in *interpreter) hintjitRX(m *verifier.Machine, s sample) (uint64, error) {
+	var st *btf.Struct
+	if err := in.unit.Types.TypeByName("hintjit_rx", &st); err != nil {
+		return 0, err
+	}
+	w := &want{order: in.unit.Order, hints: s.hints(in.unit.Order)}
+	data := make([]byte, st.Size)
+	fill(data, st.Members, 0, w)
+	return m.ReadOnly("struct hintjit_rx", data)
+}
+
+// fill writes members at a bit offset: bit-fields are has_X, the rest are values.
+func fill(data []byte, members []btf.Member, base btf.Bits, w *want) {
+	for _, member := range members {
+		at := base + member.Offset
+		switch t := btf.UnderlyingType(member.Type).(type) {
+		case *btf.Struct:
+			fill(data, t.Members, at, w)
+		case *btf.Union:
+			fill(data, t.Members, at, w)
+		case *btf.Int:
+			hint, isHas := strings.CutPrefix(member.Name, "has_")
+			if isHas && w.has(hint) == 1 {
+				bit := byte(1) << (at % 8)
+				if w.order == binary.BigEndian {
+					bit = 0x80 >> (at % 8)
+				}
+				data[at/8] |= bit
+			} else if v, ok := w.hints[member.Name]; ok {
+				b := w.pack(v)
+				if w.order == binary.BigEndian {
+					b = b[8-t.Size:]
+				}
+				copy(data[at/8:], b[:t.Size])
+			}
+		}
+	}
+}
+
+// answerRecords does what a loader does for a type that is as it was compiled,
+// and answers the questions whether a hint is there.
+func (in *interpreter) answerRecords(t *testing.T, n nic) {
+	t.Helper()
+	for _, f := range in.unit.Funcs {
+		for i := range f.Insns {
+			insn := &f.Insns[i]
+			if insn.CORE == nil {
+				continue
+			}
+			st, ok := insn.CORE.Type.(*btf.Struct)
+			require.True(t, ok, "CO-RE record against %v", insn.CORE.Type)
+			switch insn.CORE.Kind {
+			case code.FieldByteOffset:
+				member := st.Members[insn.CORE.Access[1]]
+				if size := btf.Bits(insn.OpCode.Size().Sizeof()); member.BitfieldSize > 0 && insn.OpCode.Class().IsLoad() {
+					insn.Offset = int16(member.Offset / 8 / size * size)
+				}
+			case code.FieldExists:
+				hint := strings.TrimPrefix(st.Members[insn.CORE.Access[1]].Name, "has_")
+				insn.Constant = int64(flag(n.descriptor.Hint(hint) != nil))
+			}
+		}
+	}
+}

@@ -1,0 +1,389 @@
+package rewrite_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
+
+// A want is what a run should leave behind. A model gets it as if the program
+// had done nothing and returned XDP_PASS, and changes it the way the program is
+// to.
+type want struct {
+	outcome
+	order binary.ByteOrder
+	hints map[string]uint64
+	given map[string]bool // hints that this NIC can give
+}
+
+// What a program returns.
+const (
+	xdpAborted, xdpDrop, xdpPass, xdpTX = 0, 1, 2, 3
+)
+
+// v is h->name.
+func (w *want) v(name string) uint64 { return w.hints[name] }
+
+// has is h->has_name.
+func (w *want) has(name string) uint64 {
+	_, ok := w.hints[name]
+	return flag(ok)
+}
+
+// exists is bpf_core_field_exists(h->name).
+func (w *want) exists(name string) uint64 { return flag(w.given[name]) }
+
+// out is what the program writes to its variable out.
+func (w *want) out(words ...uint64) { w.Out = words }
+
+// both is a presence bit and a value for each name.
+func (w *want) both(names ...string) []uint64 {
+	var words []uint64
+	for _, name := range names {
+		words = append(words, w.has(name), w.v(name))
+	}
+	return words
+}
+
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// pack lays values out in memory.
+func (w *want) pack(values ...any) []byte {
+	var b []byte
+	for _, v := range values {
+		var err error
+		if b, err = binary.Append(b, w.order, v); err != nil {
+			panic(err) // a model that packs what has no size
+		}
+	}
+	return b
+}
+
+// presence is a byte of bit-fields, the first of which is at the end that the
+// byte order starts with.
+func (w *want) presence(names ...string) uint8 {
+	var b uint8
+	for i, name := range names {
+		b |= uint8(w.has(name)) << i
+	}
+	if w.order == binary.BigEndian {
+		b = bits.Reverse8(b)
+	}
+	return b
+}
+
+// published is the struct that the shapes copy_map_value, map_update, ringbuf,
+// copy_packet and copy_meta hand out.
+func (w *want) published() []byte {
+	return w.pack(uint32(w.v("rx_hash")), uint32(w.v("ptype")), uint16(w.v("vlan_tci")), uint8(w.v("csum_status")),
+		w.presence("rx_hash", "ptype", "vlan_tci", "csum_status"))
+}
+
+// networkOrder is htons in the shapes.
+func (w *want) networkOrder(v uint16) uint64 {
+	if w.order == binary.LittleEndian {
+		v = bits.ReverseBytes16(v)
+	}
+	return uint64(v)
+}
+
+// models tells for each program of the shapes what it does.
+var models = map[string]func(w *want){
+	"widths": func(w *want) { w.out(w.v("csum_status"), w.v("vlan_tci"), w.v("rx_hash"), w.v("rx_timestamp")) },
+	"no_records": func(w *want) {
+		w.out(w.both("rx_hash", "vlan_tci", "pkt_len")...)
+	},
+	"header": func(w *want) {
+		w.out(w.both("rx_hash", "rx_hash_type", "rx_timestamp", "vlan_tci", "vlan_proto", "inner_vlan_tci",
+			"ptype", "csum_status", "csum", "flow_mark", "pkt_len", "rx_queue", "rx_error", "l3_offset",
+			"l4_offset", "src_ip4", "dst_ip4", "src_port", "dst_port")...)
+	},
+	"parts": func(w *want) {
+		hash, ptype, tci, ts := w.v("rx_hash"), w.v("ptype"), w.v("vlan_tci"), w.v("rx_timestamp")
+		w.out(hash&0xff, hash>>8&0xff, hash>>16, hash>>31, ptype>>8&0xf, tci&0xfff, tci>>13, ts>>32, ts>>40&0xff)
+	},
+	"part_only": func(w *want) {
+		w.out(w.v("rx_hash")>>16, w.v("rx_timestamp")>>24&0xff, w.v("ptype")>>8&0xff, w.v("vlan_tci")>>8,
+			uint64(int16(w.v("flow_mark")>>16)), w.v("rx_timestamp")>>32)
+	},
+	"spanning": func(w *want) {
+		b := w.published()
+		w.out(w.order.Uint64(b), uint64(w.order.Uint32(b[8:])))
+	},
+	"sign": func(w *want) {
+		hash := w.v("rx_hash")
+		w.out(uint64(int32(hash)), uint64(int16(w.v("vlan_tci"))), uint64(int8(w.v("csum_status"))),
+			uint64(int8(hash>>8)), uint64(int16(hash>>16)))
+	},
+	"has_bits": func(w *want) {
+		hash, tci, ptype, length := w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("pkt_len")
+		w.out(hash, hash&tci, tci|ptype, 1-ptype, tci, hash+tci+ptype+length, flag(hash == tci))
+	},
+	"has_union": func(w *want) {
+		n := w.has("rx_hash") + w.has("vlan_tci") + w.has("ptype")
+		w.out(n, w.v("rx_hash"))
+		if n == 0 {
+			w.Ret = xdpDrop
+		}
+	},
+	"has_wide": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("ptype"), w.has("vlan_tci"), w.has("pkt_len"))
+		if w.has("rx_hash")&w.has("vlan_tci") == 1 {
+			w.Ret = xdpTX
+		}
+	},
+	"has_far": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("rx_timestamp"), w.v("rx_hash"),
+			w.v("csum_status"))
+	},
+	"has_run": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("rx_hash_type"), w.has("rx_timestamp"), w.has("vlan_tci"),
+			w.has("vlan_proto"), w.has("ptype"), w.has("csum_status"), w.has("pkt_len")+2*w.has("rx_error"))
+	},
+	"dst_base":     func(w *want) { w.out(w.v("rx_hash"), w.v("vlan_tci"), w.v("rx_timestamp")) },
+	"callee_saved": func(w *want) { w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"), 1) },
+	"spilled": func(w *want) {
+		w.out(w.v("rx_hash"), w.has("rx_hash")*w.v("ptype"), w.v("vlan_tci"))
+	},
+	"slot_reused": func(w *want) { w.out(w.v("rx_hash"), 7, w.v("ptype")) },
+	"static_func": func(w *want) {
+		tag := uint64(99)
+		if w.has("vlan_tci") == 1 {
+			tag = w.v("rx_hash") ^ w.v("vlan_tci")
+		}
+		w.out(w.v("rx_hash"), tag, w.v("ptype"))
+	},
+	"global_func": func(w *want) {
+		w.out(2*w.has("rx_hash")+w.has("vlan_tci"), w.v("rx_hash"), w.v("vlan_tci"), w.v("ptype"))
+	},
+	"branches": func(w *want) {
+		words := []uint64{0, 0, w.has("ptype"), 0}
+		if w.Packet[0]&1 == 1 {
+			words[0] = w.v("rx_hash")
+		} else {
+			words[1] = w.v("ptype")
+		}
+		if w.Packet[1]&1 == 1 {
+			w.Ret = xdpTX
+		} else {
+			words[3] = w.v("rx_hash")
+		}
+		w.out(words...)
+	},
+	"loop": func(w *want) { w.out(15*w.v("rx_hash") + 5*w.has("rx_hash")) },
+	"loop_reads": func(w *want) {
+		sum := uint64(0)
+		for range 4 {
+			sum = 3*sum + w.v("rx_hash") + w.v("vlan_tci")
+			if sum&1 == 1 {
+				sum += w.v("pkt_len")
+			}
+		}
+		w.out(sum)
+	},
+	"loop_moves": func(w *want) { w.out((25 + 5 + 1) * (w.v("rx_hash") + 3*w.v("ptype"))) },
+	"two_live": func(w *want) {
+		hash, ptype := w.v("rx_hash"), w.v("ptype")
+		w.out(hash, ptype, w.has("ptype"), uint64(uint32(hash+ptype)))
+	},
+	"address": func(w *want) { w.out(w.v("rx_hash"), w.v("vlan_tci"), w.v("pkt_len")) },
+	"address_select": func(w *want) {
+		first, second := w.v("ptype"), w.v("rx_hash")
+		if w.Packet[0]&1 == 1 {
+			first = w.v("rx_hash")
+		}
+		if w.Packet[1]&1 == 1 {
+			second = w.v("flow_mark")
+		}
+		w.out(first, second)
+	},
+	"address_func": func(w *want) { w.out(3*w.v("rx_hash")+1, 3*w.v("ptype")+1, 61, w.v("vlan_tci")) },
+	"copy_local": func(w *want) {
+		w.out(w.v("rx_timestamp"), w.v("rx_hash"), w.v("vlan_tci"), w.v("csum_status"),
+			w.has("rx_timestamp"), w.has("rx_hash"), w.has("vlan_tci"))
+	},
+	"copy_far": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("rx_timestamp"), w.v("rx_timestamp"))
+	},
+	"copy_map_value": func(w *want) {
+		w.Copies = w.published()
+		w.out(w.v("rx_hash"), w.has("ptype"))
+	},
+	"map_update": func(w *want) { w.Copies = w.published() },
+	"map_key":    func(w *want) { w.out(flag(w.v("rx_hash") == 0)) },
+	"ringbuf":    func(w *want) { w.Events = [][]byte{w.published()} },
+	"copy_packet": func(w *want) {
+		copy(w.Packet, w.published())
+		w.out(w.v("rx_hash"))
+		w.Ret = xdpTX
+	},
+	"copy_meta": func(w *want) { w.Meta = w.published() },
+	"core_bitfield": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("ptype"), w.has("vlan_tci"), w.v("rx_hash"))
+	},
+	"exists": func(w *want) {
+		hash, ts := uint64(0x10000000000), uint64(7)
+		if w.has("rx_hash") == 1 {
+			hash = w.v("rx_hash")
+		}
+		if w.exists("rx_timestamp") == 1 {
+			ts = w.v("rx_timestamp")
+		}
+		w.out(hash, ts, w.exists("rx_queue"), w.exists("vlan_tci"), w.exists("rx_hash"))
+	},
+	"exists_fallback": func(w *want) { w.out(w.v("rx_hash"), 5) },
+	"core_info":       func(w *want) { w.out(4, 12, 1, 16, w.v("rx_hash")) },
+	"core_foreign":    func(w *want) { w.out(1, w.v("rx_hash"), 0, w.has("rx_hash")) },
+	"flavour": func(w *want) {
+		w.out(w.v("rx_hash"), w.exists("shelf"), w.has("shelf"), w.v("shelf"), w.has("rx_hash"))
+	},
+	"all_registers":      func(w *want) { w.out(0x33456789+0, w.v("rx_hash")) },
+	"all_registers_keep": func(w *want) { w.out(0x22345678, w.v("rx_hash"), w.v("ptype")) },
+	"big_stack": func(w *want) {
+		w.out(w.v("rx_hash"), w.v("ptype"), w.v("vlan_tci"), w.has("rx_hash"), 59*60/2)
+	},
+	"full_stack": func(w *want) { w.out(w.v("rx_hash"), 64*7) },
+	"chain":      func(w *want) { w.out((8+2)+w.v("ptype")+w.has("rx_hash")+(8+5), w.v("rx_hash")) },
+	"after_adjust_head": func(w *want) {
+		w.Packet = w.Packet[20:]
+		w.out(0, w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+	},
+	"after_grow_head": func(w *want) {
+		w.Packet = append(w.pack(uint64(0x1111111111111111), uint64(0x2222222222222222)), w.Packet...)
+		w.out(0, w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+		w.Ret = xdpTX
+	},
+	"after_adjust_meta": func(w *want) {
+		w.Meta = w.Meta[:0]
+		w.out(0, w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+	},
+	"after_adjust_tail": func(w *want) {
+		w.Packet = w.Packet[:len(w.Packet)-8]
+		w.out(0, w.v("rx_hash"), w.v("pkt_len"), w.has("pkt_len"))
+	},
+	"after_packet_write": func(w *want) {
+		copy(w.Packet, w.pack(uint32(0xdeadbeef), uint32(w.v("rx_hash")), uint32(w.v("vlan_tci")),
+			uint32(w.has("rx_hash"))))
+		w.Ret = xdpTX
+	},
+	"after_meta_write": func(w *want) {
+		w.overwriteMeta()
+		w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+	},
+	"late_call": func(w *want) {
+		if w.Packet[31]&1 == 1 {
+			w.Ret = xdpTX
+			return
+		}
+		sum := uint64(0)
+		for _, b := range w.Packet[:32] {
+			sum += uint64(b)
+		}
+		w.out(sum, sum)
+		if w.has("rx_hash") == 1 {
+			w.out(sum, w.v("rx_hash"))
+		}
+	},
+	"call_after_adjust_head": func(w *want) {
+		w.Packet = w.Packet[20:]
+		w.out(0, w.v("rx_hash"), w.v("ptype"))
+	},
+	"call_after_adjust_meta": func(w *want) {
+		w.Meta = bytes.Repeat([]byte{0xff}, 64)
+		w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+	},
+	"call_after_meta_write": func(w *want) {
+		w.overwriteMeta()
+		w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+	},
+	"sub_call": func(w *want) {
+		w.Meta = w.Meta[:0]
+		if w.has("rx_hash") == 1 {
+			w.out(w.v("rx_hash"), w.v("rx_hash"))
+		} else {
+			w.out(1<<40, 1<<41)
+		}
+	},
+	"sub_call_global": func(w *want) { w.out(w.v("rx_hash")&0xffff, w.has("rx_hash")) },
+	"tail_call": func(w *want) {
+		if w.v("rx_hash")&1 == 1 {
+			w.out(w.v("rx_hash"), 0, w.v("ptype"), w.v("rx_hash"))
+			w.Ret = xdpTX
+		} else {
+			w.out(w.v("rx_hash"), w.v("ptype"))
+		}
+	},
+	"tail_target": func(w *want) {
+		w.out(0, 0, w.v("ptype"), w.v("rx_hash"))
+		w.Ret = xdpTX
+	},
+	"many_first": func(w *want) { w.out(w.v("rx_hash")+1, w.v("ptype")) },
+	"many_plain": func(w *want) {
+		w.out(15)
+		w.Ret = xdpDrop
+	},
+	"many_third": func(w *want) { w.out(w.v("rx_hash")+6, w.has("vlan_tci")) },
+	"many_frags": func(w *want) { w.out(w.v("vlan_tci"), w.v("rx_hash")) },
+	"loop_callback": func(w *want) {
+		w.out(4, sumOf32(w.v("rx_hash")), w.has("ptype"), w.v("ptype"))
+	},
+	"loop_callback_struct": func(w *want) { w.out(4, sumOf32(w.v("rx_hash")), w.v("ptype")) },
+	"loop_callback_call":   func(w *want) { w.out(3, 3*w.v("rx_hash")) },
+	"null_test":            func(w *want) { w.out(w.v("rx_hash")) },
+	"switched": func(w *want) {
+		switch l4 := w.v("ptype") >> 8 & 0xf; l4 {
+		case 1:
+			w.Ret = xdpTX
+		case 2:
+			w.Ret = xdpDrop
+		case 4:
+			w.out(4)
+		case 5, 6, 7:
+			w.out(w.v("ptype"))
+		default:
+			w.out(0, w.v("ptype")&0xff)
+		}
+	},
+	"network_order": func(w *want) {
+		w.out(flag(w.v("vlan_proto") == w.networkOrder(0x8100)), flag(w.v("vlan_proto") != w.networkOrder(0x88a8)),
+			flag(w.v("dst_port") == w.networkOrder(443)), w.v("dst_port"), w.v("src_ip4"))
+	},
+	"arithmetic": func(w *want) {
+		hash, length, tci := w.v("rx_hash"), w.v("pkt_len"), w.v("vlan_tci")
+		w.out(flag(hash > w.v("ptype")), uint64(uint32(hash-length)), hash*tci, 1<<(tci&63), hash%7, hash*5>>32)
+		if int32(hash) < 0 {
+			w.Ret = xdpTX
+		}
+	},
+	"ignored": func(w *want) { w.out(1) },
+	"context_changed": func(w *want) {
+		w.out(w.v("rx_hash")+uint64(w.Packet[13]), w.v("vlan_tci")+uint64(w.Packet[15]))
+		w.Packet[13], w.Packet[14] = uint8(w.has("rx_hash")), uint8(w.v("vlan_tci"))
+	},
+	"no_hints":       func(w *want) { w.out(uint64(len(w.Packet))) },
+	"declared_only":  func(w *want) { w.out(3) },
+	"unknown_member": func(w *want) { w.out(w.v("rx_hash"), 0, w.has("rx_hash")) },
+}
+
+// overwriteMeta is what the shapes named *_meta_write do.
+func (w *want) overwriteMeta() {
+	if len(w.Meta) >= 16 {
+		for i := range 16 {
+			w.Meta[i] = 0xff
+		}
+	}
+}
+
+// sumOf32 is the sum of v+0 ... v+3, each in 32 bits.
+func sumOf32(v uint64) uint64 {
+	sum := uint64(0)
+	for i := range uint32(4) {
+		sum += uint64(uint32(v) + i)
+	}
+	return sum
+}
