@@ -36,11 +36,13 @@ func (a *Alternative) decode(d *Descriptor, desc []byte, host binary.ByteOrder) 
 	if a.From == nil {
 		return a.Value, true
 	}
-	v, ok := a.From.Value(d, desc), true
+	v := a.From.Value(d, desc)
 	if a.Map != nil {
-		if v, ok = a.Map.Values[v]; !ok {
+		translated, known := a.Map.Values[v]
+		if !known {
 			return 0, false
 		}
+		v = translated
 	}
 	for _, c := range a.Convert {
 		v = c.apply(v, host)

@@ -157,6 +157,40 @@ func TestNotALayout(t *testing.T) {
 	}
 }
 
+func TestDistance(t *testing.T) {
+	tests := []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0},
+		{"", "abc", 3},
+		{"abc", "", 3},
+		{"ice", "ice", 0},
+		{"i40", "i40e", 1},
+		{"ai40e", "i40e", 1},
+		{"i4oe", "i40e", 1},
+		{"kitten", "sitting", 3},
+		{strings.Repeat("a", maxName+1), "a", maxName},
+	}
+	for _, tc := range tests {
+		require.Equal(t, tc.want, distance(tc.a, tc.b), "%s %s", tc.a, tc.b)
+	}
+	require.Equal(t, "bbd", nearest("bbc", []string{"aaa", "bbd", "bbe"}), "the first of the nearest")
+	require.Empty(t, nearest("bbc", []string{"abd"}))
+}
+
+// TestLimitsAreReached loads what is just within bounds.
+func TestLimitsAreReached(t *testing.T) {
+	var values strings.Builder
+	for i := range 1 << maxMapWidth {
+		fmt.Fprintf(&values, "    %d: 1\n", i)
+	}
+	file := strings.NewReplacer("w0[13:12]", "w0[63:48]", "{from: fltstat}", "{from: fltstat, map: m}").Replace(good)
+	l, err := Load("x.yaml", []byte(file+"maps:\n  m:\n   values:\n"+values.String()))
+	require.NoError(t, err)
+	require.Len(t, l.Descriptors[0].Hints[0].Alternatives[0].Map.Values, 1<<maxMapWidth)
+}
+
 func TestErrorsAreBounded(t *testing.T) {
 	_, err := Load("x.yaml", []byte(good+strings.Repeat("- ", 3)))
 	require.Error(t, err)
