@@ -340,7 +340,9 @@ func (e *encoder) writeFunction(cs *codeSection, fn int, out []byte, relocs []re
 				return nil, nil, fmt.Errorf("instruction %d: %w", i, err)
 			}
 		}
-		out = encode(out, in, e.elf.order)
+		if out, err = encode(out, in, e.elf.order); err != nil {
+			return nil, nil, fmt.Errorf("instruction %d: %w", i, err)
+		}
 	}
 	return out, relocs, nil
 }

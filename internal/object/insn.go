@@ -87,8 +87,9 @@ func decodeSlot(b []byte, order binary.ByteOrder) asm.Instruction {
 	return in
 }
 
-// encode appends what decode read.
-func encode(out []byte, in *code.Insn, order binary.AppendByteOrder) []byte {
+// encode appends what decode read. Package asm says InvalidOpCode for what it can
+// not build, which must not become the first byte of that.
+func encode(out []byte, in *code.Insn, order binary.AppendByteOrder) ([]byte, error) {
 	op, offset, constant := in.OpCode, in.Offset, uint32(in.Constant)
 	switch {
 	case op.Class().IsALU():
@@ -100,6 +101,10 @@ func encode(out []byte, in *code.Insn, order binary.AppendByteOrder) []byte {
 		}
 	case op.AtomicOp() != asm.InvalidAtomic:
 		constant |= uint32(op&atomicBits) >> 8
+		op &^= atomicBits
+	}
+	if op > 0xff || in.Dst > 0xf || in.Src > 0xf {
+		return nil, fmt.Errorf("no such instruction: opcode %#x, registers %d and %d", uint32(in.OpCode), in.Dst, in.Src)
 	}
 	regs := uint8(in.Dst) | uint8(in.Src)<<4
 	if order == binary.AppendByteOrder(binary.BigEndian) {
@@ -112,5 +117,5 @@ func encode(out []byte, in *code.Insn, order binary.AppendByteOrder) []byte {
 		out = order.AppendUint32(out, 0)
 		out = order.AppendUint32(out, uint32(uint64(in.Constant)>>32))
 	}
-	return out
+	return out, nil
 }
