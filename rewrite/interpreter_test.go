@@ -186,6 +186,7 @@ func (in *interpreter) run(program string, s sample) (outcome, error) {
 		Helpers: map[asm.BuiltinFunc]verifier.Helper{
 			asm.FnGetSmpProcessorId: func(*verifier.Machine, *verifier.Call) (uint64, error) { return 0, nil },
 			asm.FnTailCall:          tailCall,
+			asm.FnProbeReadKernel:   probeRead,
 		},
 		Externs: map[string]verifier.Extern{
 			"hintjit_rx": func(m *verifier.Machine, _ [5]uint64) (uint64, error) { return in.hintjitRX(m, s) },
@@ -212,6 +213,20 @@ func (in *interpreter) run(program string, s sample) (outcome, error) {
 		}
 	}
 	return o, nil
+}
+
+// probeRead is bpf_probe_read_kernel.
+func probeRead(m *verifier.Machine, c *verifier.Call) (uint64, error) {
+	src, err := m.Bytes(c.Args[2], int(c.Args[1]), false)
+	if err != nil {
+		return 0, err
+	}
+	dst, err := m.Bytes(c.Args[0], int(c.Args[1]), true)
+	if err != nil {
+		return 0, err
+	}
+	copy(dst, src)
+	return 0, nil
 }
 
 var errTailCall = errors.New("tail call")

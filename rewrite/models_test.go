@@ -78,7 +78,7 @@ func (w *want) presence(names ...string) uint8 {
 }
 
 // published is the struct that the shapes copy_map_value, map_update, ringbuf,
-// copy_packet and copy_meta hand out.
+// copy_packet, copy_nested and copy_meta hand out.
 func (w *want) published() []byte {
 	return w.pack(uint32(w.v("rx_hash")), uint32(w.v("ptype")), uint16(w.v("vlan_tci")), uint8(w.v("csum_status")),
 		w.presence("rx_hash", "ptype", "vlan_tci", "csum_status"))
@@ -217,10 +217,32 @@ var models = map[string]func(w *want){
 	"map_update": func(w *want) { w.Copies = w.published() },
 	"map_key":    func(w *want) { w.out(flag(w.v("rx_hash") == 0)) },
 	"ringbuf":    func(w *want) { w.Events = [][]byte{w.published()} },
+	"merged": func(w *want) {
+		w.out(77, 0, 1)
+		if w.Packet[0]&1 == 1 {
+			w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+		}
+	},
+	"maybe_null": func(w *want) { w.out(w.v("rx_hash")+3*w.v("vlan_tci"), 8) },
+	"packed": func(w *want) {
+		w.out(w.v("csum_status"), w.v("rx_hash"), w.v("vlan_tci"), w.v("rx_timestamp"), w.has("rx_hash"))
+	},
+	"byte_by_byte": func(w *want) {
+		sum := uint64(0)
+		for _, b := range w.published() {
+			sum = 3*sum + uint64(b)
+		}
+		w.out(sum)
+	},
+	"core_read": func(w *want) { w.out(w.v("rx_hash"), w.v("vlan_tci"), w.v("rx_timestamp")) },
 	"copy_packet": func(w *want) {
 		copy(w.Packet, w.published())
 		w.out(w.v("rx_hash"))
 		w.Ret = xdpTX
+	},
+	"copy_nested": func(w *want) {
+		w.Events = [][]byte{append(w.pack(uint32(0x12345678)), w.published()...)}
+		w.out(w.v("ptype"), w.v("vlan_tci"))
 	},
 	"copy_meta": func(w *want) { w.Meta = w.published() },
 	"core_bitfield": func(w *want) {
