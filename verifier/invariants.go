@@ -13,16 +13,40 @@ import (
 func checkOperands(_ *checker, f *code.Func, report reporter) {
 	for i := range f.Insns {
 		in := &f.Insns[i]
-		if in.OpCode == asm.InvalidOpCode ||
-			in.OpCode.Class().IsJump() && in.OpCode.JumpOp() == asm.InvalidJumpOp {
+		if !exists(in.OpCode) {
 			report(i, "opcode %#x is not an instruction", uint32(in.OpCode))
 		}
 		if op := in.OpCode.AtomicOp(); op != asm.InvalidAtomic && in.Constant != int64(op>>8) {
-			report(i, "%v has constant %#x and would be encoded as that operation, wanted %#x", in.OpCode, in.Constant, op>>8)
+			report(i, "%v has constant %#x and would be encoded as that operation, wanted %#x",
+				in.OpCode, in.Constant, uint32(op>>8))
 		}
 		if in.Dst > asm.R10 || in.Src > asm.R10 {
 			report(i, "%v names a register that does not exist; the last is r10", in.Instruction)
 		}
+	}
+}
+
+// exists tells whether an opcode is in the instruction set.
+func exists(op asm.OpCode) bool {
+	switch class := op.Class(); class {
+	case asm.ALUClass, asm.ALU64Class:
+		switch alu := op.ALUOp(); alu {
+		case asm.SDiv, asm.SMod, asm.MovSX8, asm.MovSX16, asm.MovSX32:
+			return true
+		default:
+			return alu <= asm.Swap
+		}
+	case asm.JumpClass, asm.Jump32Class:
+		jump := op.JumpOp()
+		return jump < asm.JCOND || jump == asm.JCOND && class == asm.JumpClass
+	case asm.LdClass:
+		return op.IsDWordLoad() || op.Mode() == asm.AbsMode || op.Mode() == asm.IndMode
+	case asm.LdXClass:
+		return op.Mode() == asm.MemMode || op.Mode() == asm.MemSXMode && op.Size() != asm.DWord
+	case asm.StClass:
+		return op.Mode() == asm.MemMode
+	default:
+		return op.Mode() == asm.MemMode || op.Mode() == asm.AtomicMode
 	}
 }
 
