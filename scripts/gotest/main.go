@@ -26,7 +26,9 @@ func main() {
 }
 
 func run(args []string) error {
-	args = append([]string{"test", "-json"}, args...)
+	// Results are not taken from the cache: they depend on the kernel and on tools,
+	// of which go knows nothing.
+	args = append([]string{"test", "-json", "-count=1"}, args...)
 	if why := noRace(); why != "" {
 		fmt.Println("note: without the race detector:", why)
 	} else {
@@ -116,6 +118,8 @@ func (r *report) add(e event) {
 		if e.Action == "output" && e.Output != "PASS\n" {
 			fmt.Fprint(r.out, e.Output)
 		}
+	case e.Action == "output" && strings.HasPrefix(e.Output, "=== "):
+		// says which test the lines after it belong to, as e.Test does
 	case e.Action == "output":
 		r.output[t] = append(r.output[t], e.Output)
 	case e.Action == "fail":
@@ -142,7 +146,7 @@ var place = regexp.MustCompile(`^\S+\.go:\d+: `)
 func reason(output []string) string {
 	for _, line := range slices.Backward(output) {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "---") || strings.HasPrefix(line, "===") {
+		if line == "" || strings.HasPrefix(line, "--- ") {
 			continue
 		}
 		return place.ReplaceAllString(line, "")

@@ -20,6 +20,7 @@ func TestReport(t *testing.T) {
 {"Action":"skip","Package":"a","Test":"TestMute"}
 {"Action":"output","Package":"a","Output":"PASS\n"}
 {"Action":"output","Package":"a","Output":"ok  \ta\t0.1s\n"}
+{"Action":"output","Package":"b","Test":"TestBad","Output":"=== RUN   TestBad\n"}
 {"Action":"output","Package":"b","Test":"TestBad","Output":"    b_test.go:3: 1 is not 2\n"}
 {"Action":"output","Package":"b","Test":"TestRoot","Output":"b_test.go:9: needs root\n"}
 {"Action":"skip","Package":"b","Test":"TestRoot"}
