@@ -324,7 +324,6 @@ var models = map[string]func(w *want){
 		w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
 	},
 	"sub_call": func(w *want) {
-		w.Meta = w.Meta[:0]
 		if w.has("rx_hash") == 1 {
 			w.out(w.v("rx_hash"), w.v("rx_hash"))
 		} else {

@@ -4,9 +4,10 @@ package rewrite
 
 import (
 	"errors"
+	"fmt"
 
-	"github.com/cilium/ebpf"
-
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/layouts"
 )
 
@@ -56,11 +57,35 @@ type Absent struct{ Hint, Why string }
 // Object rewrites an ELF object and returns the new one. in is not changed. An
 // object without hints comes back as it is.
 func Object(in []byte, opts Options) (out []byte, report *Report, err error) {
-	return nil, nil, errors.New("not written yet")
+	file, err := object.Parse(in)
+	if err != nil {
+		return nil, nil, &UsageError{err.Error()}
+	}
+	u := file.Unit()
+	report, changed, err := run(u, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !changed {
+		return in, report, nil
+	}
+	if out, err = file.Encode(u); err != nil {
+		return nil, nil, encodeError(err)
+	}
+	return out, report, nil
 }
 
-// Collection rewrites the programs of spec. Nothing in spec changes when it
-// fails.
-func Collection(spec *ebpf.CollectionSpec, opts Options) (*Report, error) {
-	return nil, errors.New("not written yet")
+// encodeError tells what to do about a branch that became too long.
+func encodeError(err error) error {
+	var far *code.FarError
+	if !errors.As(err, &far) {
+		return err
+	}
+	e := &UnsupportedError{Program: far.Func, Insn: far.Insn,
+		Msg:  fmt.Sprintf("the inserted code makes a branch %d slots long, and 16 bits of distance are all there is", far.Distance),
+		Help: "compile with -mcpu=v4, which has gotol"}
+	if far.Line != nil {
+		e.File, e.Line = far.Line.File, far.Line.Number
+	}
+	return e
 }

@@ -1,0 +1,238 @@
+package flow
+
+import (
+	"math/bits"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
+
+// Bits says, for each register r0..r10, which of its bits something later
+// looks at. A register with none is free.
+type Bits [11]uint64
+
+const all = ^uint64(0)
+
+// low32 are the bits that a 32-bit operation reads and writes.
+const low32 = uint64(1)<<32 - 1
+
+// Step turns the bits demanded after instruction i into those demanded before
+// it. It returns false when it has nothing to say of i, and Step of the
+// instruction set applies.
+type Step func(i int, d *Bits) bool
+
+// Demand holds the demanded bits of a function at the end of every block.
+type Demand struct {
+	g     *Graph
+	step  Step
+	arity func(*code.Insn) int
+	out   []Bits
+}
+
+// NewDemand solves the demanded bits of g: one backward data flow over the
+// blocks. step may replace the effect of single instructions, for those that a
+// pass is going to change; arity says how many arguments a call takes.
+func NewDemand(g *Graph, step Step, arity func(*code.Insn) int) *Demand {
+	d := &Demand{g: g, step: step, arity: arity, out: make([]Bits, len(g.Blocks))}
+	in := make([]Bits, len(g.Blocks))
+	queued := make([]bool, len(g.Blocks))
+	var work []int32
+	for _, b := range g.Order {
+		work = append(work, b) // popped from the end: exits first
+		queued[b] = true
+	}
+	for len(work) > 0 {
+		b := work[len(work)-1]
+		work = work[:len(work)-1]
+		queued[b] = false
+		now := d.out[b]
+		for i := g.Blocks[b].End - 1; i >= g.Blocks[b].Start; i-- {
+			d.before(i, &now)
+		}
+		if now == in[b] {
+			continue
+		}
+		in[b] = now
+		for _, p := range g.Blocks[b].Pred {
+			merged := d.out[p]
+			for r := range merged {
+				merged[r] |= now[r]
+			}
+			if merged != d.out[p] {
+				d.out[p] = merged
+				if !queued[p] {
+					queued[p] = true
+					work = append(work, p)
+				}
+			}
+		}
+	}
+	return d
+}
+
+func (d *Demand) before(i int, b *Bits) {
+	if d.step == nil || !d.step(i, b) {
+		Before(&d.g.F.Insns[i], b, d.arity(&d.g.F.Insns[i]))
+	}
+}
+
+// Walk visits the instructions of block b from its end to its start with the
+// bits demanded after each.
+func (d *Demand) Walk(b int32, visit func(i int, after *Bits)) {
+	now := d.out[b]
+	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
+		visit(i, &now)
+		d.before(i, &now)
+	}
+}
+
+// Before turns the bits demanded after in into those demanded before it. A
+// result that nobody looks at still makes its operands live, by one bit: the
+// instruction stays, and the kernel wants what it reads to be initialised.
+func Before(in *code.Insn, d *Bits, args int) {
+	switch class := in.OpCode.Class(); {
+	case class.IsALU():
+		beforeALU(in, d)
+	case class == asm.LdXClass:
+		d[in.Dst] = 0
+		d[in.Src] = all
+	case class == asm.StClass:
+		d[in.Dst] = all
+	case class == asm.StXClass:
+		beforeStore(in, d)
+	case class == asm.LdClass && in.OpCode.IsDWordLoad():
+		d[in.Dst] = 0
+	case class == asm.LdClass: // legacy packet loads: r6 and r0-r5, not in XDP
+		for r := asm.R0; r <= asm.R6; r++ {
+			d[r] = all
+		}
+	case in.IsCall():
+		for r := asm.R0; r <= asm.R5; r++ {
+			d[r] = 0
+		}
+		for r := asm.R1; int(r) <= args; r++ {
+			d[r] = all
+		}
+	case in.IsExit():
+		*d = Bits{asm.R0: all}
+	case in.IsBranch() && !in.IsGoto() && !in.IsMayGoto():
+		beforeCompare(in, d)
+	}
+}
+
+func beforeStore(in *code.Insn, d *Bits) {
+	size := uint64(all)
+	if n := in.OpCode.Size().Sizeof() * 8; n < 64 {
+		size = 1<<n - 1
+	}
+	if in.OpCode.Mode() == asm.AtomicMode {
+		switch in.OpCode.AtomicOp() {
+		case asm.CmpXchg:
+			d[asm.R0] = size
+		case asm.AddAtomic, asm.AndAtomic, asm.OrAtomic, asm.XorAtomic:
+		default: // fetch and exchange overwrite the source
+			d[in.Src] = 0
+		}
+	}
+	d[in.Dst] = all
+	d[in.Src] |= size
+}
+
+func beforeCompare(in *code.Insn, d *Bits) {
+	m := all
+	if in.OpCode.Class() == asm.Jump32Class {
+		m = low32
+	}
+	if in.OpCode.Source() == asm.RegSource {
+		d[in.Dst] |= m
+		d[in.Src] |= m
+		return
+	}
+	if in.OpCode.JumpOp() == asm.JSet {
+		m &= uint64(in.Constant)
+	}
+	d[in.Dst] |= m
+}
+
+// upTo fills the bits below m's highest: what carries can come from.
+func upTo(m uint64) uint64 {
+	if m == 0 {
+		return 0
+	}
+	return all >> (64 - bits.Len64(m))
+}
+
+func beforeALU(in *code.Insn, d *Bits) {
+	op, reg := in.OpCode.ALUOp(), in.OpCode.Source() == asm.RegSource
+	width := all
+	if in.OpCode.Class() == asm.ALUClass {
+		width = low32
+	}
+	m := d[in.Dst] & width
+	if m == 0 {
+		m = 1
+	}
+	k := uint(in.Constant)
+	dst, src := all&width, all&width // what the operation reads, unless told better below
+	switch op {
+	case asm.Mov:
+		dst, src = 0, m
+	case asm.MovSX8:
+		dst, src = 0, signed(m, 8)
+	case asm.MovSX16:
+		dst, src = 0, signed(m, 16)
+	case asm.MovSX32:
+		dst, src = 0, signed(m, 32)
+	case asm.And:
+		dst, src = m, m
+		if !reg {
+			dst = m & uint64(in.Constant)
+		}
+	case asm.Or:
+		dst, src = m, m
+		if !reg {
+			dst = m &^ uint64(in.Constant)
+		}
+	case asm.Xor:
+		dst, src = m, m
+	case asm.LSh:
+		if !reg && k < 64 {
+			dst = m >> k
+		}
+	case asm.RSh:
+		if !reg && k < 64 {
+			dst = m << k & width
+		}
+	case asm.ArSh:
+		if !reg && k < 64 {
+			dst = m << k & width
+			if m&^(width>>k) != 0 {
+				dst |= width &^ (width >> 1)
+			}
+		}
+	case asm.Add, asm.Sub, asm.Mul, asm.Neg:
+		dst, src = upTo(m), upTo(m)
+	case asm.Swap:
+		dst, reg = all, false
+		if k < 64 {
+			dst = 1<<k - 1
+		}
+	}
+	if dst == 0 && op != asm.Mov && op != asm.MovSX8 && op != asm.MovSX16 && op != asm.MovSX32 {
+		dst = 1
+	}
+	d[in.Dst] = dst
+	if reg {
+		d[in.Src] |= src
+	}
+}
+
+// signed is what a sign-extension from n bits reads when m is looked at.
+func signed(m uint64, n uint) uint64 {
+	low := m & (1<<n - 1)
+	if m>>(n-1) != 0 {
+		low |= 1 << (n - 1)
+	}
+	return low
+}

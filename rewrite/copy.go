@@ -1,0 +1,72 @@
+package rewrite
+
+import (
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// buildCopy makes the struct in memory, as the program declares it, for a
+// pointer that is used in other ways than by loads: padding and absent hints
+// are 0.
+func (p *plan) buildCopy(e *emitter) {
+	for off := 0; off < int(p.main.size); off += 8 {
+		e.zeroStack(p.copyAt + off)
+	}
+	done := map[string]bool{}
+	for i := range p.main.members {
+		m := &p.main.members[i]
+		h, _ := p.t.hint(m)
+		if h == nil || done[h.Name] {
+			continue
+		}
+		done[h.Name] = true
+		p.copyHint(e, h)
+	}
+}
+
+// copyHint stores one hint and its presence bit, where the struct has them.
+func (p *plan) copyHint(e *emitter, h *layouts.Hint) {
+	end := e.label()
+	e.alternatives(h, false, end, func(a *layouts.Alternative, next int) {
+		t, free := e.temp()
+		if a.Map != nil || p.declares(h.Name) {
+			e.value(t, h, a, slice{0, h.Decl.Bytes * 8}, next)
+		}
+		for i := range p.main.members {
+			m := &p.main.members[i]
+			if m.name == h.Name {
+				e.op(asm.StoreMem(asm.R10, int16(p.copyAt+int(m.bit/8)), t, sizeOf(h.Decl.Bytes)))
+			}
+		}
+		for i := range p.main.members {
+			if m := &p.main.members[i]; m.name == hasPrefix+h.Name {
+				p.copyBit(e, m, t)
+			}
+		}
+		free()
+	})
+	e.at(end)
+}
+
+func (p *plan) declares(name string) bool {
+	for i := range p.main.members {
+		if p.main.members[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// copyBit sets a presence bit in memory.
+func (p *plan) copyBit(e *emitter, m *member, through asm.Register) {
+	at, bit := m.bit/8, m.bit%8
+	if p.t.bigEndian() {
+		last := m.bit + m.width - 1
+		at, bit = last/8, 7-last%8
+	}
+	off := int16(p.copyAt + int(at))
+	e.op(asm.LoadMem(through, asm.R10, off, asm.Byte))
+	e.op(asm.Or.Imm(through, 1<<bit))
+	e.op(asm.StoreMem(asm.R10, off, through, asm.Byte))
+}

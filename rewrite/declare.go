@@ -1,0 +1,248 @@
+package rewrite
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
+
+// The names of the contract with programs, bpf/hintjit.h.
+const (
+	hintFunc   = "hintjit_rx"
+	hintStruct = "hintjit_rx"
+	flavour    = "___" // hintjit_rx___anything, as in CO-RE
+	hasPrefix  = "has_"
+)
+
+// declaration is a struct hintjit_rx as one program declares it: its own
+// choice of members, in its own order.
+type declaration struct {
+	typ     *btf.Struct
+	size    uint32 // bytes
+	members []member
+}
+
+// member is one member of a declaration, anonymous structs and unions opened.
+type member struct {
+	name string
+	// bit is where it starts and width how many bits it has, in BTF's counting:
+	// from the struct's start, in memory order of bytes, and inside a byte from
+	// the least significant bit on little-endian machines, from the most
+	// significant on big-endian ones.
+	bit, width uint32
+	integer    bool // false: an array, a struct, a pointer ...
+}
+
+// has tells whether m is a presence bit, and of which hint.
+func (m *member) has() (hint string, ok bool) { return strings.CutPrefix(m.name, hasPrefix) }
+
+// position returns where the member's bits come to lie in a register that
+// loads n bytes at off: shifted left by shift bits (right when negative).
+func (m *member) position(off int64, n int, order binary.ByteOrder) (shift int) {
+	rel := int(m.bit) - int(off)*8
+	if order == binary.LittleEndian {
+		return rel
+	}
+	return n*8 - rel - int(m.width)
+}
+
+// isHintStruct tells whether name is the hint struct's or a flavour of it.
+func isHintStruct(name string) bool {
+	return name == hintStruct || strings.HasPrefix(name, hintStruct+flavour)
+}
+
+// asHintStruct strips typedefs and qualifiers and returns the hint struct that
+// t is, nil when it is none.
+func asHintStruct(t btf.Type) *btf.Struct {
+	if t == nil {
+		return nil
+	}
+	s, ok := btf.As[*btf.Struct](t)
+	if !ok || !isHintStruct(s.Name) {
+		return nil
+	}
+	return s
+}
+
+// declarations finds and keeps the hint structs of a unit.
+type declarations struct {
+	byType map[*btf.Struct]*declaration
+	main   *declaration // what hintjit_rx returns a pointer to; nil: never called
+	list   []*declaration
+}
+
+// declare reads the hint struct that extern hintjit_rx is declared to return.
+func declare(u *code.Unit) (*declarations, error) {
+	ds := &declarations{byType: map[*btf.Struct]*declaration{}}
+	for _, x := range u.Externs {
+		if x.Name != hintFunc {
+			continue
+		}
+		s, err := returned(x.Type)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", hintFunc, err)
+		}
+		ds.main = ds.of(s)
+	}
+	return ds, nil
+}
+
+var errPrototype = errors.New(
+	"declared otherwise than `const struct hintjit_rx *hintjit_rx(struct xdp_md *ctx)`: include bpf/hintjit.h or copy its prototype")
+
+func returned(f *btf.Func) (*btf.Struct, error) {
+	if f == nil {
+		return nil, errors.New("the object has no BTF that tells its type: compile with -g")
+	}
+	proto, ok := f.Type.(*btf.FuncProto)
+	if !ok {
+		return nil, errPrototype
+	}
+	ptr, ok := btf.As[*btf.Pointer](proto.Return)
+	if !ok || len(proto.Params) != 1 {
+		return nil, errPrototype
+	}
+	s := asHintStruct(ptr.Target)
+	if s == nil {
+		return nil, errPrototype
+	}
+	return s, nil
+}
+
+// of returns the declaration for s, reading it the first time.
+func (ds *declarations) of(s *btf.Struct) *declaration {
+	if d, ok := ds.byType[s]; ok {
+		return d
+	}
+	d := &declaration{typ: s, size: s.Size}
+	d.open(s.Members, 0, 0)
+	ds.byType[s] = d
+	ds.list = append(ds.list, d)
+	return d
+}
+
+// maxNesting bounds anonymous structs in structs, which BTF could make endless.
+const maxNesting = 8
+
+func (d *declaration) open(members []btf.Member, base uint32, depth int) {
+	for _, m := range members {
+		bit := base + uint32(m.Offset)
+		if m.Name == "" && depth < maxNesting {
+			switch t := btf.UnderlyingType(m.Type).(type) {
+			case *btf.Struct:
+				d.open(t.Members, bit, depth+1)
+				continue
+			case *btf.Union:
+				d.open(t.Members, bit, depth+1)
+				continue
+			}
+		}
+		d.members = append(d.members, declaredMember(m, bit))
+	}
+}
+
+func declaredMember(m btf.Member, bit uint32) member {
+	out := member{name: m.Name, bit: bit}
+	switch t := btf.UnderlyingType(m.Type).(type) {
+	case *btf.Int:
+		out.width, out.integer = t.Size*8, true
+	case *btf.Enum:
+		out.width, out.integer = t.Size*8, true
+	default:
+		if n, err := btf.Sizeof(m.Type); err == nil {
+			out.width = uint32(n) * 8
+		}
+	}
+	if m.BitfieldSize > 0 {
+		out.width = uint32(m.BitfieldSize)
+	}
+	return out
+}
+
+// accessed returns the name of the member that a CO-RE access path ends at: the
+// outermost named one.
+func accessed(s *btf.Struct, access []int) (string, error) {
+	members := s.Members
+	if len(access) < 2 || access[0] != 0 {
+		return "", fmt.Errorf("access %v into struct %s is not to one of its members", access, s.Name)
+	}
+	for _, i := range access[1:] {
+		if i < 0 || i >= len(members) {
+			return "", fmt.Errorf("access %v: struct %s has no such member", access, s.Name)
+		}
+		if members[i].Name != "" {
+			return members[i].Name, nil
+		}
+		switch t := btf.UnderlyingType(members[i].Type).(type) {
+		case *btf.Struct:
+			members = t.Members
+		case *btf.Union:
+			members = t.Members
+		default:
+			return "", nil // an unnamed bit-field: padding
+		}
+	}
+	return "", nil // the anonymous struct itself
+}
+
+// byteOffset is what a CO-RE record of kind byte_off stands for when the struct
+// in memory is s itself. For a bit-field that is where the integer of its
+// declared type starts that holds it, as libbpf has it (relo_core.c,
+// bpf_core_calc_field_relo); the offset that clang leaves in the instruction is
+// rounded down to the whole struct's alignment, and wrong when that is more.
+func byteOffset(s *btf.Struct, access []int) (int64, error) {
+	if len(access) == 0 || access[0] != 0 {
+		return 0, fmt.Errorf("access %v into struct %s is not to one of its members", access, s.Name)
+	}
+	bits := int64(0)
+	var t btf.Type = s
+	for k, i := range access[1:] {
+		var members []btf.Member
+		switch u := btf.UnderlyingType(t).(type) {
+		case *btf.Struct:
+			members = u.Members
+		case *btf.Union:
+			members = u.Members
+		case *btf.Array:
+			n, err := btf.Sizeof(u.Type)
+			if err != nil {
+				return 0, err
+			}
+			bits += int64(i) * int64(n) * 8
+			t = u.Type
+			continue
+		}
+		if i < 0 || i >= len(members) {
+			return 0, fmt.Errorf("access %v: struct %s has no such member", access, s.Name)
+		}
+		m := &members[i]
+		bits += int64(m.Offset)
+		t = m.Type
+		if m.BitfieldSize > 0 && k == len(access)-2 {
+			return bitfieldOffset(bits, int64(m.BitfieldSize), t)
+		}
+	}
+	return bits / 8, nil
+}
+
+func bitfieldOffset(bit, width int64, t btf.Type) (int64, error) {
+	n, err := btf.Sizeof(t)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("bit-field of type %s", t.TypeName())
+	}
+	size := int64(n)
+	off := bit / 8 / size * size
+	for bit+width-off*8 > size*8 {
+		if size >= 8 {
+			return 0, errors.New("bit-field wider than any load")
+		}
+		size *= 2
+		off = bit / 8 / size * size
+	}
+	return off, nil
+}

@@ -1,0 +1,239 @@
+package rewrite
+
+import (
+	"math/bits"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
+
+// emitter puts together the code that goes to one place. Registers are lent to
+// it: temp hands out those that are free there, and when none is, one that is
+// in use, saved on the stack before the code and restored after it.
+type emitter struct {
+	p        *plan
+	code     []code.Insn
+	labels   []int          // position of each label, -1 not placed yet
+	jumps    map[int]int    // instruction -> label
+	free     registers      // may be overwritten
+	lent     registers      // handed out
+	avoid    registers      // must keep their values: operands of this code
+	borrowed []asm.Register // saved and restored
+	spend    bool           // a test may mask the word where it is kept
+}
+
+func newEmitter(p *plan, free, avoid registers) *emitter {
+	return &emitter{p: p, jumps: map[int]int{}, free: free &^ avoid, avoid: avoid}
+}
+
+func (e *emitter) op(ins asm.Instruction) { e.code = append(e.code, code.New(ins)) }
+
+func (e *emitter) label() int {
+	e.labels = append(e.labels, -1)
+	return len(e.labels) - 1
+}
+
+// at places a label here.
+func (e *emitter) at(label int) { e.labels[label] = len(e.code) }
+
+// outside makes a label for an instruction of the function.
+func (e *emitter) outside(target int32) int {
+	e.labels = append(e.labels, -2-int(target))
+	return len(e.labels) - 1
+}
+
+func (e *emitter) jump(in code.Insn, label int) {
+	e.jumps[len(e.code)] = label
+	e.code = append(e.code, in)
+}
+
+func (e *emitter) goTo(label int) { e.jump(code.Goto(code.NoTarget), label) }
+
+func (e *emitter) ifImm(op asm.JumpOp, r asm.Register, k int32, label int) {
+	e.jump(code.IfImm(op, r, k, code.NoTarget), label)
+}
+
+func (e *emitter) ifReg(op asm.JumpOp, a, b asm.Register, label int) {
+	e.jump(code.IfReg(op, a, b, code.NoTarget), label)
+}
+
+// temp lends a register until done is called.
+func (e *emitter) temp() (r asm.Register, done func()) {
+	set := e.free &^ e.lent
+	if set == 0 {
+		for r := asm.R9; ; r-- {
+			if x := regset(r); (e.avoid|e.lent|e.free)&x == 0 {
+				e.borrowed = append(e.borrowed, r)
+				e.free |= x
+				set = x
+				break
+			}
+		}
+	}
+	r = asm.Register(bits.TrailingZeros16(uint16(set)))
+	e.lent |= regset(r)
+	return r, func() { e.lent &^= regset(r) }
+}
+
+// spare tells whether temp has a register that need not be saved.
+func (e *emitter) spare() bool { return e.free&^e.lent != 0 }
+
+// callerSaved lists the registers of r0..r5 that are not in keep, r0 last.
+func (e *emitter) callerSaved(keep registers) (out []asm.Register) {
+	for _, r := range []asm.Register{asm.R2, asm.R3, asm.R4, asm.R5, asm.R1, asm.R0} {
+		if !keep.has(r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// finish resolves the labels and returns the code. Labels placed at its end
+// mean whatever runs next.
+func (e *emitter) finish() []code.Insn {
+	for at, label := range e.jumps {
+		switch pos := e.labels[label]; {
+		case pos <= -2:
+			e.code[at].Target = int32(-2 - pos)
+		default:
+			e.code[at].Target = code.Here(pos)
+		}
+	}
+	if len(e.borrowed) == 0 {
+		return e.code
+	}
+	var out, back []code.Insn
+	for i, r := range e.borrowed {
+		slot := int16(-e.p.bottom - 8*(i+1))
+		e.p.borrowed = max(e.p.borrowed, i+1)
+		out = append(out, code.New(asm.StoreMem(asm.R10, slot, r, asm.DWord)))
+		back = append(back, code.New(asm.LoadMem(r, asm.R10, slot, asm.DWord)))
+	}
+	shift := int32(len(out))
+	for _, in := range e.code {
+		if in.Target < code.NoTarget {
+			in.Target -= shift
+		}
+		out = append(out, in)
+	}
+	return append(out, back...)
+}
+
+// each visits the words of a set.
+func (e *emitter) each(words uint64, do func(w *word)) {
+	for ; words != 0; words &= words - 1 {
+		do(&e.p.words[bits.TrailingZeros64(words)])
+	}
+}
+
+// register is the home as a set: empty when it is on the stack.
+func (h home) register() registers {
+	if h.slot != 0 {
+		return 0
+	}
+	return regset(h.reg)
+}
+
+// clear makes a word 0.
+func (e *emitter) clear(w *word) {
+	if w.home.slot != 0 {
+		e.zeroStack(w.home.slot)
+		return
+	}
+	e.op(asm.Mov.Imm(w.home.reg, 0))
+}
+
+// zeroStack stores 0 in 8 bytes at r10 + off. cilium/ebpf's StoreImm refuses 8
+// bytes, since the constant has only 4; for 0 they are the same.
+func (e *emitter) zeroStack(off int) {
+	op := asm.OpCode(asm.StClass).SetMode(asm.MemMode).SetSize(asm.DWord)
+	e.op(asm.Instruction{OpCode: op, Dst: asm.R10, Offset: int16(off)})
+}
+
+// bring loads a word from the descriptor at base and puts it into its home, in
+// the machine's byte order. through may be overwritten.
+func (e *emitter) bring(w *word, base, through asm.Register) {
+	r := through
+	if w.home.slot == 0 {
+		r = w.home.reg
+	}
+	e.op(asm.LoadMem(r, base, int16(w.off), sizeOf(w.size)))
+	if w.swap {
+		e.op(e.swap(r, w.size))
+	}
+	if w.home.slot != 0 {
+		e.op(asm.StoreMem(asm.R10, int16(w.home.slot), r, asm.DWord))
+	}
+}
+
+// swap converts size bytes in r between the machine's byte order and the other
+// one; what is above them becomes 0.
+func (e *emitter) swap(r asm.Register, size int) asm.Instruction {
+	to := asm.BE
+	if e.p.t.bigEndian() {
+		to = asm.LE
+	}
+	return asm.HostTo(to, r, sizeOf(size))
+}
+
+func sizeOf(n int) asm.Size {
+	switch n {
+	case 1:
+		return asm.Byte
+	case 2:
+		return asm.Half
+	case 4:
+		return asm.Word
+	}
+	return asm.DWord
+}
+
+// copyTo makes dst a copy of the word, or of its bits [low, low+width) when
+// they can be loaded alone; it returns how far the bits are from bit 0 still.
+func (e *emitter) copyTo(dst asm.Register, w *word, low, width int) (left int) {
+	if w.home.slot == 0 {
+		if dst != w.home.reg {
+			e.op(asm.Mov.Reg(dst, w.home.reg))
+		}
+		return low
+	}
+	if low%8 == 0 && (width == 8 || width == 16 || width == 32) {
+		at := low / 8
+		if e.p.t.bigEndian() {
+			at = 8 - low/8 - width/8
+		}
+		e.op(asm.LoadMem(dst, asm.R10, int16(w.home.slot+at), sizeOf(width/8)))
+		return 0
+	}
+	e.op(asm.LoadMem(dst, asm.R10, int16(w.home.slot), asm.DWord))
+	return low
+}
+
+// take makes dst the bits [low, low+width) of the word.
+func (e *emitter) take(dst asm.Register, w *word, low, width int) {
+	left := e.copyTo(dst, w, low, width)
+	if left != low {
+		return // loaded alone
+	}
+	if low > 0 {
+		e.op(asm.RSh.Imm(dst, int32(low)))
+	}
+	if low+width < w.size*8 {
+		e.keepLow(dst, width)
+	}
+}
+
+// keepLow clears all but the low n bits of r.
+func (e *emitter) keepLow(r asm.Register, n int) {
+	switch {
+	case n >= 64:
+	case n < 32:
+		e.op(asm.And.Imm(r, int32(ones(n))))
+	case n == 32:
+		e.op(asm.Mov.Reg32(r, r))
+	default:
+		e.op(asm.LSh.Imm(r, int32(64-n)))
+		e.op(asm.RSh.Imm(r, int32(64-n)))
+	}
+}

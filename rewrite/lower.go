@@ -1,0 +1,390 @@
+package rewrite
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// lower carries the plan out: it replaces the calls, the loads and the tests.
+func (p *plan) lower() error {
+	edit := code.NewEdit(p.f)
+	if p.entry {
+		e := newEmitter(p, 0, 0)
+		p.t.reach.fetch(e, p.fetch[-1], p.before[0]|regset(asm.R1))
+		if p.fetch[-1] != 0 {
+			edit.Insert(0, e.finish()...)
+		}
+	}
+	for i := range p.f.Insns {
+		switch {
+		case p.gone[i]:
+			edit.Replace(i)
+		case p.isCall(i):
+			edit.Replace(i, p.lowerCall(i)...)
+		case p.reads[i] != nil:
+			edit.Replace(i, p.lowerRead(p.reads[i])...)
+		case p.tests[i] != nil:
+			edit.Replace(i, p.lowerTest(i)...)
+		}
+	}
+	edit.Apply()
+	return nil
+}
+
+// lowerCall is what becomes of a call of hintjit_rx.
+func (p *plan) lowerCall(i int) []code.Insn {
+	words := p.fetch[i]
+	copies := p.siteOf(i)&p.escaped != 0
+	if p.entry {
+		words = 0 // here already
+	}
+	var kept registers
+	e := newEmitter(p, 0, 0)
+	e.each(p.alive[i]|p.uses[i], func(w *word) { kept |= w.home.register() })
+	e.avoid = kept | p.inUse[i]&^regset(asm.R0)
+	if words != 0 {
+		p.t.reach.fetch(e, words, e.avoid)
+	}
+	if copies {
+		e.free = regset(asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5) &^ e.avoid
+		p.buildCopy(e)
+		e.op(asm.Mov.Reg(asm.R0, asm.R10))
+		e.op(asm.Add.Imm(asm.R0, int32(p.copyAt)))
+	}
+	return e.finish()
+}
+
+func (p *plan) siteOf(i int) uint64 {
+	for _, c := range p.calls {
+		if c.insn == i {
+			return c.site
+		}
+	}
+	return 0
+}
+
+// emitterAt lends the registers that are free around instruction i.
+func (p *plan) emitterAt(i int, avoid registers) *emitter {
+	busy := p.before[i] | p.inUse[i] | regset(asm.R10)
+	e := newEmitter(p, 0, avoid)
+	e.each(p.alive[i]|p.uses[i], func(w *word) {
+		busy |= w.home.register()
+		e.avoid |= w.home.register()
+	})
+	e.free = ^busy & (1<<10 - 1) &^ avoid
+	e.avoid |= regset(asm.R10)
+	return e
+}
+
+// lowerRead computes what a load through the hint pointer would have loaded.
+func (p *plan) lowerRead(r *read) []code.Insn {
+	dst := p.f.Insns[r.insn].Dst
+	e := p.emitterAt(r.insn, regset(dst))
+	switch {
+	case len(r.parts) == 0:
+		e.op(asm.Mov.Imm(dst, 0))
+		return e.finish()
+	case len(r.parts) == 1 && !r.parts[0].has && r.parts[0].shift <= 0:
+		e.soleValue(dst, r, &r.parts[0])
+	default:
+		e.op(asm.Mov.Imm(dst, 0))
+		for i := range r.parts {
+			e.addPart(dst, r, &r.parts[i])
+		}
+	}
+	if r.signed {
+		e.signExtend(dst, r.size)
+	}
+	return e.finish()
+}
+
+func (e *emitter) signExtend(r asm.Register, size int) {
+	e.op(asm.LSh.Imm(r, int32(64-size*8)))
+	e.op(asm.ArSh.Imm(r, int32(64-size*8)))
+}
+
+// soleValue makes dst the one hint value that a load reads, or the piece of it.
+func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
+	piece := slice{-pt.shift, min(pt.width+pt.shift, r.size*8)}
+	if r.known[pt.hint] {
+		e.value(dst, pt.hint, &pt.hint.Alternatives[0], piece, 0)
+		return
+	}
+	if a := &pt.hint.Alternatives[0]; !e.spare() && len(pt.hint.Alternatives) == 1 && a.Map == nil {
+		e.inPlace(dst, pt.hint, a, piece)
+		return
+	}
+	end := e.label()
+	e.op(asm.Mov.Imm(dst, 0))
+	e.alternatives(pt.hint, false, end, func(a *layouts.Alternative, next int) {
+		e.value(dst, pt.hint, a, piece, next)
+	})
+	e.at(end)
+}
+
+// inPlace does with dst alone, for one goto more.
+func (e *emitter) inPlace(dst asm.Register, h *layouts.Hint, a *layouts.Alternative, piece slice) {
+	none, end := e.label(), e.label()
+	e.free |= regset(dst)
+	e.tests(e.p.t.conditions(a), none)
+	e.free &^= regset(dst)
+	e.value(dst, h, a, piece, none)
+	e.goTo(end)
+	e.at(none)
+	e.op(asm.Mov.Imm(dst, 0))
+	e.at(end)
+}
+
+// addPart adds to dst what one member gives to a load of several.
+func (e *emitter) addPart(dst asm.Register, r *read, pt *part) {
+	piece := slice{0, pt.width}
+	if pt.shift < 0 {
+		piece = slice{-pt.shift, pt.width + pt.shift}
+	}
+	shift := max(pt.shift, 0)
+	piece.width = min(piece.width, r.size*8-shift)
+	done := e.label()
+	e.alternatives(pt.hint, r.known[pt.hint], done, func(a *layouts.Alternative, next int) {
+		if pt.has {
+			if a.Map != nil {
+				t, free := e.temp()
+				e.value(t, pt.hint, a, slice{0, 64}, next)
+				free()
+			}
+			e.setBit(dst, shift)
+			return
+		}
+		t, free := e.temp()
+		e.value(t, pt.hint, a, piece, next)
+		if shift > 0 {
+			e.op(asm.LSh.Imm(t, int32(shift)))
+		}
+		e.op(asm.Or.Reg(dst, t))
+		free()
+	})
+	e.at(done)
+}
+
+func (e *emitter) setBit(dst asm.Register, bit int) {
+	if bit < 31 {
+		e.op(asm.Or.Imm(dst, 1<<bit))
+		return
+	}
+	t, free := e.temp()
+	e.op(asm.Mov.Imm(t, 1))
+	e.op(asm.LSh.Imm(t, int32(bit)))
+	e.op(asm.Or.Reg(dst, t))
+	free()
+}
+
+// alternatives makes the code that tries a hint's alternatives in order: body
+// makes the code for the one that holds, and may go to next when it finds that
+// it does not. Control goes to done when one held, or none.
+func (e *emitter) alternatives(h *layouts.Hint, known bool, done int, body func(a *layouts.Alternative, next int)) {
+	last := len(h.Alternatives) - 1
+	for k := range h.Alternatives {
+		a := &h.Alternatives[k]
+		next := done
+		if k < last {
+			next = e.label()
+		}
+		if !known {
+			e.tests(e.p.t.conditions(a), next)
+		}
+		body(a, next)
+		if k < last {
+			e.goTo(done)
+			e.at(next)
+		}
+	}
+}
+
+// slice is the bits [low, low+width) of a value.
+type slice struct{ low, width int }
+
+// value makes dst the slice of an alternative's value, its conditions holding.
+// Where a map has no translation it goes to absent, with 0 in dst.
+func (e *emitter) value(dst asm.Register, h *layouts.Hint, a *layouts.Alternative, s slice, absent int) {
+	swap := h.Decl.Network && h.Decl.Bytes > 1 && !e.p.t.bigEndian()
+	switch {
+	case a.From == nil:
+		v := a.Value
+		if swap {
+			v = bits.ReverseBytes64(v) >> (64 - 8*h.Decl.Bytes)
+		}
+		e.constant(dst, v>>s.low&ones(s.width))
+		return
+	case a.Map == nil && len(a.Convert) == 0 && len(a.From.Bits) == 1 && !swap:
+		r := a.From.Bits[0]
+		if width := min(r.MSB-r.LSB+1-s.low, s.width); width > 0 {
+			w := e.p.wordOf(r.Word)
+			e.take(dst, w, r.LSB+s.low-w.low, width)
+		} else {
+			e.op(asm.Mov.Imm(dst, 0))
+		}
+		return
+	}
+	e.field(dst, a.From)
+	width := a.From.Width()
+	if a.Map != nil {
+		width = e.lookup(dst, a.From, a.Map, absent)
+	}
+	for _, c := range a.Convert {
+		width = e.convert(dst, c, width)
+	}
+	if swap {
+		e.op(e.swap(dst, h.Decl.Bytes))
+		width = h.Decl.Bytes * 8
+	}
+	if s.low > 0 {
+		e.op(asm.RSh.Imm(dst, int32(s.low)))
+	}
+	if width-s.low > s.width {
+		e.keepLow(dst, s.width)
+	}
+}
+
+// field joins the bits of a field.
+func (e *emitter) field(dst asm.Register, f *layouts.Field) {
+	for k, r := range f.Bits {
+		w, width := e.p.wordOf(r.Word), r.MSB-r.LSB+1
+		if k == 0 {
+			e.take(dst, w, r.LSB-w.low, width)
+			continue
+		}
+		t, free := e.temp()
+		e.op(asm.LSh.Imm(dst, int32(width)))
+		e.take(t, w, r.LSB-w.low, width)
+		e.op(asm.Or.Reg(dst, t))
+		free()
+	}
+}
+
+func (e *emitter) constant(dst asm.Register, v uint64) {
+	switch {
+	case int64(v) == int64(int32(v)):
+		e.op(asm.Mov.Imm(dst, int32(v)))
+		return
+	case v == uint64(uint32(v)):
+		e.op(asm.Mov.Imm32(dst, int32(v)))
+		return
+	}
+	e.op(asm.LoadImm(dst, int64(v), asm.DWord))
+}
+
+// convert applies one conversion; it returns how many bits the result may have.
+func (e *emitter) convert(dst asm.Register, c layouts.Conversion, width int) int {
+	switch c.Op {
+	case layouts.Net16, layouts.Net32:
+		size := 2
+		if c.Op == layouts.Net32 {
+			size = 4
+		}
+		if e.p.t.bigEndian() {
+			e.keepLow(dst, size*8)
+		} else {
+			e.op(e.swap(dst, size))
+		}
+		return size * 8
+	case layouts.Shl:
+		e.op(asm.LSh.Imm(dst, int32(c.Arg)))
+		return min(64, width+int(c.Arg))
+	case layouts.Shr:
+		e.op(asm.RSh.Imm(dst, int32(c.Arg)))
+		return max(1, width-int(c.Arg))
+	}
+	op := asm.Add
+	if c.Op == layouts.Mul {
+		op = asm.Mul
+	}
+	if c.Arg < 1<<31 {
+		e.op(op.Imm(dst, int32(c.Arg)))
+		return 64
+	}
+	t, free := e.temp()
+	e.constant(t, c.Arg)
+	e.op(op.Reg(dst, t))
+	free()
+	return 64
+}
+
+// lookup translates the number in dst through a table of the unit. An entry of
+// 0 says that there is no translation; a map that has 0 among its values is
+// stored one higher.
+func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap, absent int) (width int) {
+	tab := e.p.tables.of(m, f.Width())
+	if tab.bounded {
+		within := e.label()
+		e.ifImm(asm.JLE, dst, int32(tab.entries-1), within)
+		e.op(asm.Mov.Imm(dst, 0))
+		e.goTo(absent)
+		e.at(within)
+	}
+	t, free := e.temp()
+	lea := code.New(asm.Instruction{OpCode: asm.LoadImmOp(asm.DWord), Dst: t, Src: asm.PseudoMapValue})
+	lea.Ref = code.Ref{Kind: code.RefTable, Index: int32(tab.index)}
+	e.code = append(e.code, lea)
+	if tab.size > 1 {
+		e.op(asm.LSh.Imm(dst, int32(bits.TrailingZeros(uint(tab.size)))))
+	}
+	e.op(asm.Add.Reg(t, dst))
+	e.op(asm.LoadMem(dst, t, 0, sizeOf(tab.size)))
+	free()
+	e.ifImm(asm.JEq, dst, 0, absent)
+	if tab.biased {
+		e.op(asm.Sub.Imm(dst, 1))
+	}
+	return tab.size * 8
+}
+
+// lowerTest makes a branch on presence bits one on the descriptor.
+func (p *plan) lowerTest(i int) []code.Insn {
+	t := p.tests[i]
+	e := p.emitterAt(i, 0)
+	target := e.outside(p.f.Insns[i].Target)
+	next := e.label()
+	for k, h := range t.hints {
+		if !t.present {
+			e.absent(h, target, p.spends(i))
+			continue
+		}
+		if k < len(t.hints)-1 {
+			e.absent(h, next, false)
+			continue
+		}
+		for a := range h.Alternatives {
+			e.testsTo(p.t.conditions(&h.Alternatives[a]), target, p.spends(i))
+		}
+	}
+	e.at(next)
+	return e.finish()
+}
+
+// absent goes to label when the hint is not there.
+func (e *emitter) absent(h *layouts.Hint, label int, spend bool) {
+	there := e.label()
+	for k := range h.Alternatives {
+		c := e.p.t.conditions(&h.Alternatives[k])
+		if k < len(h.Alternatives)-1 {
+			e.testsTo(c, there, false)
+			continue
+		}
+		e.spend = spend
+		e.tests(c, label)
+		e.spend = false
+	}
+	e.at(there)
+}
+
+// conditions is all that must hold for an alternative.
+func (t *target) conditions(a *layouts.Alternative) []layouts.Condition {
+	ready := t.desc.Ready
+	return append(ready[:len(ready):len(ready)], a.When...)
+}
+
+func (t *target) bigEndian() bool { return t.order == binary.ByteOrder(binary.BigEndian) }

@@ -1,0 +1,58 @@
+package rewrite
+
+import (
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
+
+// metaReach reads the raw descriptor from the metadata area: it starts at
+// data_meta and ends at or before data, as the prototypes of 2018 had it.
+type metaReach struct{}
+
+func (metaReach) name() Reach { return Meta }
+
+// Offsets in struct xdp_md (linux/bpf.h).
+const (
+	mdData     = 0
+	mdDataMeta = 8
+)
+
+// when lets the words be read at the calls, unless the program may have changed
+// the metadata area before one: hints are those of the packet at entry.
+// bpf_xdp_adjust_head moves the metadata along with the packet's start
+// (net/core/filter.c), so it does not count.
+func (metaReach) when(p *plan) error {
+	for _, c := range p.calls {
+		if !c.late {
+			continue
+		}
+		if p.f.Linkage != code.Program {
+			return refuse(p.f, c.insn, "call hintjit_rx in the program itself before that, and hand the values or the struct down",
+				"hintjit_rx is called in a subprogram after the program may have changed its metadata area, where the descriptor was")
+		}
+		p.entry = true
+	}
+	return nil
+}
+
+// fetch compares the descriptor's end with the packet's start before it reads:
+// a driver without metadata support sets data_meta past data, and so has none
+// either.
+func (metaReach) fetch(e *emitter, words uint64, keep registers) {
+	e.each(words, func(w *word) { keep |= w.home.register() })
+	temps := e.callerSaved(keep | regset(asm.R1))
+	end, limit, start := temps[0], temps[1], asm.R1
+	if keep.has(asm.R1) {
+		start = temps[2]
+	}
+	e.op(asm.LoadMem(end, asm.R1, mdData, asm.Word))
+	e.op(asm.LoadMem(start, asm.R1, mdDataMeta, asm.Word))
+	e.op(asm.Mov.Reg(limit, start))
+	e.op(asm.Add.Imm(limit, int32(e.p.t.desc.Size)))
+	e.each(words, func(w *word) { e.clear(w) })
+	none := e.label()
+	e.ifReg(asm.JGT, limit, end, none)
+	e.each(words, func(w *word) { e.bring(w, start, limit) })
+	e.at(none)
+}

@@ -1,0 +1,77 @@
+package rewrite
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// table is a value map as inserted code reads it: an array of entries of size
+// bytes, 0 where there is no translation.
+type table struct {
+	index   int // in Unit.Tables
+	entries int
+	size    int
+	bounded bool // a field may be past the last entry: compare first
+	biased  bool // entries are one higher, because 0 is a translation
+}
+
+// tables makes each value map a table of the unit once.
+type tables struct {
+	unit *code.Unit
+	made map[tableKey]*table
+}
+
+type tableKey struct {
+	m     *layouts.ValueMap
+	width int
+}
+
+// smallTable is how many entries a table may have without asking whether the
+// field's high values are used at all.
+const smallTable = 256
+
+func (ts *tables) of(m *layouts.ValueMap, width int) *table {
+	key := tableKey{m, width}
+	if t, ok := ts.made[key]; ok {
+		return t
+	}
+	t := &table{index: len(ts.unit.Tables), entries: 1 << width, size: 1}
+	highest, most := uint64(0), uint64(0)
+	for k, v := range m.Values {
+		highest, most = max(highest, k), max(most, v)
+		t.biased = t.biased || v == 0
+	}
+	if t.entries > smallTable && int(highest)+1 < t.entries {
+		t.entries, t.bounded = int(highest)+1, true
+	}
+	bias := uint64(0)
+	if t.biased {
+		bias = 1
+	}
+	for bits.Len64(most+bias) > t.size*8 {
+		t.size *= 2
+	}
+	data := make([]byte, t.entries*t.size)
+	for k, v := range m.Values {
+		put(data[int(k)*t.size:], t.size, v+bias, ts.unit.Order)
+	}
+	ts.unit.Tables = append(ts.unit.Tables, code.Table{Name: "hintjit_" + m.Name, Data: data})
+	ts.made[key] = t
+	return t
+}
+
+func put(to []byte, size int, v uint64, order binary.ByteOrder) {
+	switch size {
+	case 1:
+		to[0] = byte(v)
+	case 2:
+		order.PutUint16(to, uint16(v))
+	case 4:
+		order.PutUint32(to, uint32(v))
+	default:
+		order.PutUint64(to, v)
+	}
+}

@@ -1,0 +1,211 @@
+package rewrite
+
+import (
+	"math/bits"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// comparison is one test of a word. Conditions on bits of the same word that
+// ask for a value become one: (w1 & 0x3003) == 0x3003.
+type comparison struct {
+	word   *word
+	mask   uint64 // bits of the kept word
+	want   uint64 // equal: the masked word is want
+	any    bool   // instead: some bit of mask is set
+	field  *layouts.Field
+	values []uint64 // instead: field is one of values,
+	not    bool     // or none of them
+}
+
+// maxMask is the most that the constant of a 64-bit operation can say without
+// setting the upper half: constants are sign-extended.
+const maxMask = 1<<31 - 1
+
+// compile turns a conjunction into comparisons, in the order of the words.
+func (p *plan) compile(conds []layouts.Condition) []comparison {
+	equal := map[*word]*comparison{}
+	var order []*word
+	var rest []comparison
+	want := func(w *word, mask, value uint64) {
+		c := equal[w]
+		if c == nil {
+			c = &comparison{word: w}
+			equal[w] = c
+			order = append(order, w)
+		}
+		c.mask |= mask
+		c.want |= value
+	}
+	for i := range conds {
+		c := &conds[i]
+		f := c.Field
+		switch mask, value, ok := masked(c); {
+		case ok:
+			for k := len(f.Bits) - 1; k >= 0; k-- {
+				r := f.Bits[k]
+				n, w := r.MSB-r.LSB+1, p.wordOf(r.Word)
+				want(w, (mask&ones(n))<<(r.LSB-w.low), (value&ones(n))<<(r.LSB-w.low))
+				mask, value = shifted(mask, -n), shifted(value, -n)
+			}
+		case c.Not && len(c.Values) == 1 && c.Values[0] == 0 && len(f.Bits) == 1:
+			r := f.Bits[0]
+			w := p.wordOf(r.Word)
+			rest = append(rest, comparison{word: w, mask: ones(r.MSB-r.LSB+1) << (r.LSB - w.low), any: true})
+		default:
+			rest = append(rest, comparison{field: f, values: c.Values, not: c.Not})
+		}
+	}
+	var out []comparison
+	for _, w := range order {
+		out = append(out, equal[w].split()...)
+	}
+	return append(out, rest...)
+}
+
+// masked says a condition as (field & mask) == value, where it can be said so.
+func masked(c *layouts.Condition) (mask, value uint64, ok bool) {
+	all := ones(c.Field.Width())
+	switch {
+	case !c.Not && len(c.Values) == 1:
+		return all, c.Values[0], true
+	case c.Not && len(c.Values) == 1 && c.Values[0] == 0 && c.Field.Width() == 1:
+		return 1, 1, true
+	case !c.Not && len(c.Values) == 2 && bits.OnesCount64(c.Values[0]^c.Values[1]) == 1:
+		return all &^ (c.Values[0] ^ c.Values[1]), c.Values[0] & c.Values[1], true
+	}
+	return 0, 0, false
+}
+
+// split cuts a comparison into ones whose mask fits a constant once shifted.
+func (c comparison) split() (out []comparison) {
+	for mask := c.mask; mask != 0; {
+		piece := mask & (maxMask << bits.TrailingZeros64(mask))
+		out = append(out, comparison{word: c.word, mask: piece, want: c.want & piece})
+		mask &^= piece
+	}
+	return out
+}
+
+// tests goes to fail unless all conditions hold.
+func (e *emitter) tests(conds []layouts.Condition, fail int) {
+	for _, c := range e.p.compile(conds) {
+		e.compare(&c, fail, false)
+	}
+}
+
+// testsTo goes to label when all conditions hold, and on otherwise.
+func (e *emitter) testsTo(conds []layouts.Condition, label int, spend bool) {
+	cs := e.p.compile(conds)
+	skip := e.label()
+	for i := range cs[:len(cs)-1] {
+		e.compare(&cs[i], skip, false)
+	}
+	e.spend = spend
+	e.compare(&cs[len(cs)-1], label, true)
+	e.spend = false
+	e.at(skip)
+}
+
+// compare goes to label when the comparison's outcome is holds.
+func (e *emitter) compare(c *comparison, label int, holds bool) {
+	if c.field != nil {
+		e.compareList(c, label, holds)
+		return
+	}
+	r, free := e.readable(c.word)
+	defer free()
+	flips := c.any || c.want == c.mask && bits.OnesCount64(c.mask) == 1
+	switch {
+	case !c.any && c.mask == ones(c.word.size*8) && c.want <= maxMask && c.word.home.slot == 0:
+		e.ifImm(equals(holds), r, int32(c.want), label)
+	case c.mask <= maxMask && (flips || c.want == 0):
+		if flips == holds {
+			e.ifImm(asm.JSet, r, int32(c.mask), label)
+			return
+		}
+		over := e.label()
+		e.ifImm(asm.JSet, r, int32(c.mask), over)
+		e.goTo(label)
+		e.at(over)
+	default:
+		e.compareMasked(c, r, label, holds)
+	}
+}
+
+// readable returns a register with the word: its home, or a temporary.
+func (e *emitter) readable(w *word) (asm.Register, func()) {
+	if w.home.slot == 0 {
+		return w.home.reg, func() {}
+	}
+	t, free := e.temp()
+	e.op(asm.LoadMem(t, asm.R10, int16(w.home.slot), asm.DWord))
+	return t, free
+}
+
+func equals(holds bool) asm.JumpOp {
+	if holds {
+		return asm.JEq
+	}
+	return asm.JNE
+}
+
+func (e *emitter) compareMasked(c *comparison, r asm.Register, label int, holds bool) {
+	t := r
+	if c.word.home.slot == 0 && !e.spend {
+		var free func()
+		t, free = e.temp()
+		defer free()
+		e.op(asm.Mov.Reg(t, r))
+	}
+	mask, want := c.mask, c.want
+	if mask > maxMask {
+		n := bits.TrailingZeros64(mask)
+		e.op(asm.RSh.Imm(t, int32(n)))
+		mask >>= n
+		want >>= n
+	}
+	if mask > maxMask { // an any over more than 31 bits
+		e.op(asm.LSh.Imm(t, int32(64-bits.Len64(mask))))
+	} else {
+		e.op(asm.And.Imm(t, int32(mask)))
+	}
+	if c.any {
+		e.ifImm(equals(!holds), t, 0, label)
+		return
+	}
+	e.ifImm(equals(holds), t, int32(want), label)
+}
+
+// compareList tests a field against several values.
+func (e *emitter) compareList(c *comparison, label int, holds bool) {
+	t, free := e.temp()
+	defer free()
+	e.field(t, c.field)
+	// Equal to one of them: holds, or with not, does not.
+	if equal := !c.not; equal == holds {
+		for _, v := range c.values {
+			e.ifEqual(t, v, label)
+		}
+		return
+	}
+	over := e.label()
+	for _, v := range c.values {
+		e.ifEqual(t, v, over)
+	}
+	e.goTo(label)
+	e.at(over)
+}
+
+func (e *emitter) ifEqual(r asm.Register, v uint64, label int) {
+	if v <= maxMask {
+		e.ifImm(asm.JEq, r, int32(v), label)
+		return
+	}
+	t, free := e.temp()
+	e.constant(t, v)
+	e.ifReg(asm.JEq, r, t, label)
+	free()
+}
