@@ -2,6 +2,7 @@ package object_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,8 +37,15 @@ func needTool(t testing.TB, name, use string) string {
 	return path
 }
 
+// compiled are the objects that were asked for before.
+var compiled = make(map[string][]byte)
+
 func compile(t testing.TB, source string, to target, flags ...string) []byte {
 	t.Helper()
+	key := fmt.Sprint(source, to, flags)
+	if raw, ok := compiled[key]; ok {
+		return bytes.Clone(raw)
+	}
 	clang := needTool(t, "clang-19", "compiles the test programs")
 	out := filepath.Join(t.TempDir(), "out.o")
 	args := append([]string{
@@ -48,7 +56,8 @@ func compile(t testing.TB, source string, to target, flags ...string) []byte {
 	require.NoError(t, err, "%s", text)
 	raw, err := os.ReadFile(out)
 	require.NoError(t, err)
-	return raw
+	compiled[key] = raw
+	return bytes.Clone(raw)
 }
 
 func parse(t testing.TB, raw []byte) (*object.File, *code.Unit) {

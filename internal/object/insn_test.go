@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand"
 	"testing"
@@ -29,11 +30,13 @@ func TestInstructionsRoundTrip(t *testing.T) {
 					raw = order.AppendUint32(raw, random.Uint32())
 				}
 				insns, err := decode(raw, order)
-				require.NoError(t, err)
-				require.Len(t, insns, 1)
+				if err != nil || len(insns) != 1 {
+					require.Fail(t, "decode", "% x: %d instructions, %v", raw, len(insns), err)
+				}
 				out, err := encode(nil, &insns[0], order)
-				require.NoError(t, err)
-				require.Equal(t, raw, out, "%v", insns[0])
+				if err != nil || !bytes.Equal(raw, out) {
+					require.Fail(t, "encode", "% x: %v: % x, %v", raw, insns[0], out, err)
+				}
 			}
 		}
 	}
