@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hintjit/hintjit/rewrite"
+)
+
+// width is how many columns the command fills.
+const width = 100
+
+// summarize tells what a rewrite of the object in did.
+func summarize(w io.Writer, in, out string, report *rewrite.Report) {
+	if out == "-" {
+		out = "standard output"
+	}
+	fmt.Fprintf(w, "%s -> %s: %s, descriptor %s, reach %s\n", in, out, report.NIC, report.Descriptor, report.Reach)
+	for _, p := range report.Programs {
+		fmt.Fprintf(w, "  %s/%s: %d -> %d instructions\n", p.Section, p.Name, p.Before, p.After)
+		if len(p.Hints) > 0 {
+			writeWrapped(w, "    reads ", strings.Join(p.Hints, ", "))
+		}
+		for _, absent := range p.Absent {
+			writeWrapped(w, "    never there: "+absent.Hint+": ", absent.Why)
+		}
+	}
+	for _, warning := range report.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", warning)
+	}
+}
+
+// writeWrapped writes text after prefix, and goes on under the text where it is
+// too long for a line.
+func writeWrapped(w io.Writer, prefix, text string) {
+	writeHanging(w, prefix, len(prefix), text)
+}
+
+// writeHanging is writeWrapped that goes on in column hang.
+func writeHanging(w io.Writer, prefix string, hang int, text string) {
+	line := prefix
+	empty := true // nothing but the prefix is on the line
+	for word := range strings.FieldsSeq(text) {
+		if !empty && len(line)+1+len(word) > width {
+			fmt.Fprintln(w, line)
+			line, empty = strings.Repeat(" ", hang), true
+		}
+		if !empty {
+			line += " "
+		}
+		line += word
+		empty = false
+	}
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
