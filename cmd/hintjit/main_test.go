@@ -109,7 +109,7 @@ func TestTerminal(t *testing.T) {
 	if err != nil {
 		t.Skipf("no pseudo-terminal to be had: %v", err)
 	}
-	defer terminal.Close()
+	t.Cleanup(func() { require.NoError(t, terminal.Close()) })
 	var stderr strings.Builder
 	code := run([]string{"rewrite", "none.o", "--nic", "i40e", "-o", "-"}, strings.NewReader(""), terminal, &stderr)
 	require.Equal(t, exitUsage, code)

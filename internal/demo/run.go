@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
@@ -44,8 +46,12 @@ func Run(object []byte, samples []Sample) ([]Result, error) {
 	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, fs.ErrPermission) {
 		return nil, &NotHereError{err}
 	}
+	var refused *ebpf.VerifierError
+	if errors.As(err, &refused) {
+		return nil, fmt.Errorf("%w\n%s", err, strings.Join(refused.Log, "\n"))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%+v", err) // with the verifier's log
+		return nil, err
 	}
 	defer balancer.close()
 	if err := balancer.configure(); err != nil {
@@ -67,10 +73,12 @@ type balancer struct {
 	Backends *ebpf.Map     `ebpf:"backends"`
 }
 
+// close gives all back to the kernel. That it did not work would be of no use to
+// anyone.
 func (b *balancer) close() {
-	b.Program.Close()
-	b.Config.Close()
-	b.Backends.Close()
+	for _, c := range []io.Closer{b.Program, b.Config, b.Backends} {
+		_ = c.Close()
+	}
 }
 
 // configure names the backends. The key is the one that NICs are often given by

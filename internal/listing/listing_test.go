@@ -64,7 +64,7 @@ func decode(t *testing.T, object string) *code.Func {
 	t.Helper()
 	file, err := elf.Open(object)
 	require.NoError(t, err)
-	defer file.Close()
+	defer func() { require.NoError(t, file.Close()) }()
 	raw, err := file.Section(".text").Data()
 	require.NoError(t, err)
 	insns, err := asm.AppendInstructions(nil, bytes.NewReader(raw), binary.LittleEndian, "linux")
