@@ -113,6 +113,7 @@ var (
 	chains = []invariant{
 		{"call chain stack", checkChain},
 		{"call chain stack without JIT or before Linux 6.8", checkOldChain},
+		{"stack above a tail call", checkTailCalls},
 	}
 )
 

@@ -101,10 +101,24 @@ func TestMapValueIsMemory(t *testing.T) {
 	require.ErrorContains(t, err, "1 bytes at data+222 are outside [0, 8)")
 }
 
+func TestHashHasNoFirstValue(t *testing.T) {
+	mp := &Map{Name: "h", Hash: true, KeySize: 4, ValueSize: 8, MaxEntries: 1}
+	_, err := withMap(t, mp, "r1 = 222 ll\nr0 = 0\nexit").Run("main")
+	require.ErrorContains(t, err, "map h has no value there")
+}
+
+func TestFaultNamesTheSourceLine(t *testing.T) {
+	m := &Machine{Unit: assemble(t, binary.LittleEndian, "r0 = 2\nr0 += r3\nexit")}
+	m.Unit.Funcs[0].Insns[0].Line = &code.Line{File: "prog.c", Number: 42}
+	_, err := m.Run("main")
+	require.EqualError(t, err, "main: instruction 1 (prog.c:42): AddReg dst: r0 src: r3: r3: nothing was written to it")
+}
+
 func TestMapArguments(t *testing.T) {
 	mp := &Map{Name: "m", KeySize: 4, ValueSize: 8, MaxEntries: 1}
 	for text, want := range map[string]string{
 		"r1 = 5\nr2 = r10\nr2 += -4\ncall 1\nexit":                       "FnMapLookupElem: r1: 0x5 is no address",
+		"r1 = 0\nr2 = r10\ncall 130\nexit":                               "r1 is no map",
 		"r1 = r10\nr2 = r10\nr2 += -4\ncall 1\nexit":                     "r1: r10+0 is no map",
 		"r1 = 111 ll\nr2 = r10\nr2 += -2\ncall 1\nexit":                  "r2: 4 bytes at r10-2 are outside",
 		"r1 = 111 ll\nr0 = *(u8 *)(r1 + 0)\nexit":                        "1 bytes at m+0 are outside [0, 0)",
@@ -164,9 +178,11 @@ func TestExtern(t *testing.T) {
 	_, err = m.Run("main")
 	require.ErrorContains(t, err, "hints is read-only")
 
-	m.Externs["hintjit_rx"] = func(*Machine, [5]uint64) (uint64, error) { return 0, errors.New("no hints today") }
+	noHints := errors.New("no hints today")
+	m.Externs["hintjit_rx"] = func(*Machine, [5]uint64) (uint64, error) { return 0, noHints }
 	_, err = m.Run("main")
 	require.ErrorContains(t, err, "main: instruction 0: Call 0: hintjit_rx: no hints today")
+	require.ErrorIs(t, err, noHints)
 }
 
 func TestOwnHelper(t *testing.T) {

@@ -202,3 +202,13 @@ func checkOldChain(c *checker, f *code.Func, report reporter) {
 		report(wholeFunc, "its deepest chain of calls needs %d bytes, there are %d", d.old, maxStack)
 	}
 }
+
+// checkTailCalls: little enough lies on the stack when a function that is called
+// makes a tail call.
+func checkTailCalls(c *checker, f *code.Func, report reporter) {
+	d := c.entryChain(f)
+	if !d.recursive && d.above >= maxAboveTailCall {
+		report(wholeFunc, "%d bytes are on the stack above a function that makes a tail call, wanted less than %d",
+			d.above, maxAboveTailCall)
+	}
+}

@@ -1,14 +1,25 @@
 package verifier
 
-import "github.com/hintjit/hintjit/internal/code"
+import (
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
 
 // maxStack is MAX_BPF_STACK in linux/filter.h: of one frame, and of all frames
 // of a call chain together.
 const maxStack = 512
 
+// maxAboveTailCall bounds the frames above a function that makes a tail call:
+// they stay while the called program adds its own
+// (check_max_stack_depth_subprog in kernel/bpf/verifier.c).
+const maxAboveTailCall = 256
+
 // chainDepth is what the deepest chain of calls from a function needs.
 type chainDepth struct {
-	jit, old  int // bytes, rounded in either way
+	jit, old  int  // bytes, rounded in either way
+	tails     bool // it or a function below makes a tail call
+	above     int  // bytes (jit) of the frames above the deepest that does
 	recursive bool
 	visited   bool
 	open      bool // being visited: reaching it again is recursion
@@ -32,13 +43,18 @@ func callChains(u *code.Unit, frames []int) []chainDepth {
 		}
 		d.visited, d.open = true, true
 		for i := range u.Funcs[fn].Insns {
-			ref := u.Funcs[fn].Insns[i].Ref
+			in := &u.Funcs[fn].Insns[i]
+			ref := in.Ref
+			d.tails = d.tails || in.IsBuiltinCall() && in.Constant == int64(asm.FnTailCall)
 			if ref.Kind != code.RefFunc || ref.Index < 0 || int(ref.Index) >= len(u.Funcs) {
 				continue
 			}
 			visit(int(ref.Index))
 			callee := depths[ref.Index]
 			d.jit, d.old = max(d.jit, callee.jit), max(d.old, callee.old)
+			if callee.tails {
+				d.tails, d.above = true, max(d.above, callee.above+roundUp(frames[fn], 16))
+			}
 		}
 		d.jit += roundUp(frames[fn], 16)
 		d.old += roundUp(max(frames[fn], 1), 32)
