@@ -2,6 +2,8 @@ package object_test
 
 import (
 	"bytes"
+	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"testing"
 
@@ -75,6 +77,18 @@ func TestAddedReferences(t *testing.T) {
 	})
 }
 
+// The address of a global function, for which cilium/ebpf looks at the offset and
+// not at the symbol. (No kernel takes it as a callback.)
+func TestAddedAddressOfGlobal(t *testing.T) {
+	f, u := parse(t, compile(t, "testdata/all.c", host))
+	address := code.New(asm.LoadImm(asm.R2, 0, asm.DWord))
+	address.Ref = code.Ref{Kind: code.RefFunc, Index: funcIndex(t, u, "grow_twice")}
+	insertAt(t, u, "second", address)
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(encode(t, f, u)))
+	require.NoError(t, err)
+	require.Equal(t, "grow_twice", spec.Programs["second"].Instructions[0].Reference())
+}
+
 func TestAddedExterns(t *testing.T) {
 	void := &btf.Void{}
 	u32 := &btf.Int{Name: "unsigned int", Size: 4}
@@ -140,6 +154,150 @@ func TestAddedExterns(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A function's first instruction has a source line whatever was put there.
+func TestFirstLine(t *testing.T) {
+	f, u := parse(t, compile(t, "testdata/all.c", host))
+	fn := function(t, u, "grow")
+	lines := 0
+	for _, in := range fn.Insns {
+		if in.Line != nil {
+			lines++
+		}
+	}
+	require.Greater(t, lines, 1)
+	fn.Insns[0].Line = nil
+	_, again := parse(t, encode(t, f, u))
+	require.NotNil(t, function(t, again, "grow").Insns[0].Line)
+}
+
+// An instruction in the place of another does not inherit its relocation.
+func TestReplacedInPlace(t *testing.T) {
+	f, u := parse(t, compile(t, "testdata/all.c", host))
+	fn := function(t, u, "grow")
+	replaced := false
+	for i := range fn.Insns {
+		if fn.Insns[i].OpCode.IsDWordLoad() {
+			fn.Insns[i].Instruction = asm.Mov.Imm(fn.Insns[i].Dst, 0)
+			replaced = true
+		}
+	}
+	require.True(t, replaced)
+	_, again := parse(t, encode(t, f, u))
+	require.Equal(t, fn.Insns[0].Instruction, function(t, again, "grow").Insns[0].Instruction)
+}
+
+func TestAddedCORE(t *testing.T) {
+	f, u := parse(t, compile(t, "testdata/all.c", host))
+	var have *code.CORE
+	for _, in := range function(t, u, "first").Insns {
+		if in.CORE != nil {
+			have = in.CORE
+		}
+	}
+	fresh := code.New(asm.Mov.Imm(asm.R2, 1))
+	fresh.CORE = &code.CORE{TypeID: have.TypeID, Access: []int{0, 0, 12}, Kind: code.FieldByteSize}
+	insertAt(t, u, "second", fresh)
+	_, again := parse(t, encode(t, f, u))
+	got := function(t, again, "second").Insns[0].CORE
+	require.NotNil(t, got)
+	require.Equal(t, []int{0, 0, 12}, got.Access)
+	require.Equal(t, code.FieldByteSize, got.Kind)
+	require.Equal(t, have.TypeID, got.TypeID)
+}
+
+// Local symbols come first, and the table's header says how many they are.
+func TestSymbolOrder(t *testing.T) {
+	f, u := parse(t, compile(t, "testdata/all.c", host))
+	u.Tables = []code.Table{{Name: "a_table", Data: []byte{1}}}
+	out, err := elf.NewFile(bytes.NewReader(encode(t, f, u)))
+	require.NoError(t, err)
+	syms, err := out.Symbols()
+	require.NoError(t, err)
+	locals := 1 // the empty one, which debug/elf leaves out
+	for i, s := range syms {
+		if elf.ST_BIND(s.Info) == elf.STB_LOCAL {
+			require.Equal(t, locals, i+1, s.Name)
+			locals++
+		}
+	}
+	require.EqualValues(t, locals, out.SectionByType(elf.SHT_SYMTAB).Info)
+}
+
+func TestOdd(t *testing.T) {
+	raw := compile(t, "testdata/odd.c", host)
+	f, u := parse(t, raw)
+	require.Equal(t, code.Static, function(t, u, "hidden").Linkage)
+	require.Equal(t, code.Global, function(t, u, "weak").Linkage)
+	replaceExtern(t, u)
+	padOut(u, 1)
+	out := encode(t, f, u)
+	_, again := parse(t, out)
+	require.Equal(t, []string{"call hidden", "call weak"}, references(again, "prog"))
+	symbols := func(raw []byte) string {
+		return run(t, needTool(t, "llvm-readelf-19", "reads the symbols"), "-s", save(t, raw))
+	}
+	require.Contains(t, symbols(raw), "a_label")
+	require.NotContains(t, symbols(out), "a_label")
+	needKernel(t)
+	run(t, needTool(t, "bpftool", "loads with libbpf"), "prog", "loadall", save(t, out), pinDir(t))
+}
+
+// A global symbol whose type says static is verified with its callers.
+func TestStaticByType(t *testing.T) {
+	p := newPatcher(t, compile(t, "testdata/all.c", host))
+	btf := p.data(".BTF")
+	strs := btf[24+binary.LittleEndian.Uint32(btf[16:]):]
+	record := binary.LittleEndian.AppendUint32(nil, uint32(bytes.Index(strs, []byte("\x00grow\x00"))+1))
+	record = binary.LittleEndian.AppendUint32(record, 12<<24|1)
+	at := bytes.Index(btf, record)
+	require.Positive(t, at)
+	put32(btf[at+4:], 12<<24)
+	_, u := parse(t, p.raw)
+	require.Equal(t, code.Static, function(t, u, "grow").Linkage)
+}
+
+// Records that are longer than those we know keep their ends.
+func TestLongRecords(t *testing.T) {
+	p := newPatcher(t, example(t))
+	ext := p.data(".BTF.ext")
+	le := binary.LittleEndian
+	start := le.Uint32(ext[4:])
+	lines := ext[start+le.Uint32(ext[16:]):][:le.Uint32(ext[20:])]
+	long := le.AppendUint32(nil, 20)
+	long = append(long, lines[4:12]...) // the one section's name and count
+	for i := 12; i < len(lines); i += 16 {
+		long = append(append(long, lines[i:i+16]...), 0xde, 0xad, byte(i), byte(i>>8))
+	}
+	put32(ext[16:], uint32(len(ext))-start)
+	put32(ext[20:], uint32(len(long)))
+	ext = append(bytes.Clone(ext), long...)
+	put64(p.header(".BTF.ext")[32:], uint64(len(ext)))
+	put64(p.header(".BTF.ext")[24:], uint64(len(p.raw)))
+	p.raw = append(p.raw, ext...)
+
+	f, u := parse(t, p.raw)
+	require.True(t, bytes.Equal(p.raw, encode(t, f, u)))
+	insertAt(t, u, "l4lb", code.Goto(code.Here(1)))
+	out := newPatcher(t, encode(t, f, u))
+	got := out.extPart(1)
+	require.EqualValues(t, 20, le.Uint32(got))
+	require.Equal(t, long[4:8], got[4:8])
+	n := int(le.Uint32(got[8:]))
+	require.EqualValues(t, le.Uint32(long[8:]), n)
+	for i := range n {
+		require.Equal(t, long[12+20*i+4:12+20*(i+1)], got[12+20*i+4:12+20*(i+1)], "record %d", i)
+	}
+}
+
+func TestAddressOfCodeInData(t *testing.T) {
+	raw := compile(t, "testdata/pointer.c", host)
+	f, u := parse(t, raw)
+	require.True(t, bytes.Equal(raw, encode(t, f, u)))
+	padOut(u, 1)
+	_, err := f.Encode(u)
+	require.ErrorContains(t, err, "section .data: refers into section .text by address at offset 0; make the function global")
 }
 
 // What Encode can not write is an error that says so.

@@ -124,6 +124,7 @@ func TestMalformed(t *testing.T) {
 		}, "section xdp: functions"},
 		{"branch out", func(p *patcher) { goTo(p, "xdp", 0, 30000) }, "function l4lb: instruction 0: branch out of the function, to slot 30001"},
 		{"branch before", func(p *patcher) { goTo(p, "xdp", 0, -2) }, "branch out of the function, to slot -1"},
+		{"branch into a wide load", func(p *patcher) { goTo(p, "xdp", 0, 7) }, "branch into the middle of a wide load, slot 8"},
 		{"relocated section", func(p *patcher) { put32(p.header(".relxdp")[44:], 99) }, "section .relxdp: relocates section 99"},
 		{"relocation's symbol", func(p *patcher) { put32(p.data(".relxdp")[12:], 9999) }, "section .relxdp: relocation 0: symbol 9999"},
 		{"relocation outside", func(p *patcher) { put64(p.data(".relxdp"), 1<<40) }, "section .relxdp: relocation 0: at offset"},
