@@ -121,9 +121,12 @@ static __always_inline int parse(struct xdp_md *ctx, struct tuple *t)
 static __always_inline int is_tuple_hash(const struct hintjit_rx *h)
 {
 	const __u32 l4 = HINTJIT_RSS_L4_TCP | HINTJIT_RSS_L4_UDP | HINTJIT_RSS_L4_SCTP;
+	__u32 type;
 
-	return h->has_rx_hash && (h->rx_hash_type & HINTJIT_RSS_L3_IPV4) &&
-	       (h->rx_hash_type & l4);
+	if (!h->has_rx_hash)
+		return 0;
+	type = h->rx_hash_type; /* once: each read of h is one of the descriptor */
+	return (type & HINTJIT_RSS_L3_IPV4) && (type & l4);
 }
 
 static __always_inline int send_to(struct xdp_md *ctx, const struct backend *b)
