@@ -183,6 +183,19 @@ func TestDiff(t *testing.T) {
 	golden(t, "diff.golden", out.String())
 }
 
+// TestDiffInPlace changes an instruction where it stands, and inserts a branch to
+// one far away, which is then shown.
+func TestDiffInPlace(t *testing.T) {
+	f := before()
+	f.Insns[9].Offset = 12
+	edit := code.NewEdit(f)
+	edit.Insert(2, code.IfImm(asm.JEq, asm.R1, 0, 19))
+	edit.Apply()
+	var out strings.Builder
+	require.NoError(t, Diff(&out, &code.Unit{}, before(), &code.Unit{}, f))
+	golden(t, "inplace.golden", out.String())
+}
+
 // TestDiffSame wants a function that did not change to be told in one line.
 func TestDiffSame(t *testing.T) {
 	var out strings.Builder
