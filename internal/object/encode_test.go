@@ -5,6 +5,8 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -138,6 +140,9 @@ func TestAddedExterns(t *testing.T) {
 			out := encode(t, f, u)
 			_, again := parse(t, out)
 			require.Contains(t, references(again, name), "call bpf_cast_to_kern_ctx")
+			// void *, its prototype and function; const void and a pointer to it,
+			// unsigned int, prototype and function
+			require.Len(t, allTypes(t, again.Types), len(allTypes(t, u.Types))+3+5)
 			for _, x := range again.Externs {
 				require.NotNil(t, x.Type, x.Name)
 				require.NotEqual(t, "bpf_rdonly_cast", x.Name, "nobody refers to it")
@@ -207,8 +212,9 @@ func TestAddedCORE(t *testing.T) {
 	require.Equal(t, have.TypeID, got.TypeID)
 }
 
-// Local symbols come first, and the table's header says how many they are.
-func TestSymbolOrder(t *testing.T) {
+// Local symbols come first, and the table's header says how many they are;
+// sections start where their alignment wants them.
+func TestOrderAndAlignment(t *testing.T) {
 	f, u := parse(t, compile(t, "testdata/all.c", host))
 	u.Tables = []code.Table{{Name: "a_table", Data: []byte{1}}}
 	out, err := elf.NewFile(bytes.NewReader(encode(t, f, u)))
@@ -223,6 +229,9 @@ func TestSymbolOrder(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, locals, out.SectionByType(elf.SHT_SYMTAB).Info)
+	for _, s := range out.Sections {
+		require.Zero(t, s.Offset%max(s.Addralign, 1), s.Name)
+	}
 }
 
 func TestOdd(t *testing.T) {
@@ -241,7 +250,11 @@ func TestOdd(t *testing.T) {
 	require.Contains(t, symbols(raw), "a_label")
 	require.NotContains(t, symbols(out), "a_label")
 	needKernel(t)
-	run(t, needTool(t, "bpftool", "loads with libbpf"), "prog", "loadall", save(t, out), pinDir(t))
+	bpftool, dir := needTool(t, "bpftool", "loads with libbpf"), pinDir(t)
+	run(t, bpftool, "prog", "loadall", save(t, out), dir)
+	// libbpf loads without .BTF, and so without lines, when the kernel refuses it.
+	dump := run(t, bpftool, "prog", "dump", "xlated", "pinned", filepath.Join(dir, "prog"))
+	require.Contains(t, dump, "; return hidden(got) + weak(got + 1);")
 }
 
 // A global symbol whose type says static is verified with its callers.
@@ -351,7 +364,14 @@ func TestEncodeLeavesItsInput(t *testing.T) {
 	before := bytes.Clone(raw)
 	f, u := parse(t, raw)
 	padOut(u, 2)
+	var insns [][]code.Insn
+	for _, fn := range u.Funcs {
+		insns = append(insns, slices.Clone(fn.Insns))
+	}
 	first := encode(t, f, u)
+	for i, fn := range u.Funcs {
+		require.Equal(t, insns[i], fn.Insns, fn.Name)
+	}
 	require.True(t, bytes.Equal(first, encode(t, f, u)))
 	require.True(t, bytes.Equal(before, encode(t, f, f.Unit())))
 	require.True(t, bytes.Equal(before, raw))
