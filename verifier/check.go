@@ -41,11 +41,9 @@ type key struct {
 	origin    int32
 }
 
-// Origins that are not an instruction of the input.
-const (
-	inserted      = -1
-	wholeFunction = -2
-)
+// wholeFunction is the origin in a key that is not about an instruction; -1 is
+// that of an inserted one, which no unit that was just read has.
+const wholeFunction = -2
 
 func (v Violation) String() string {
 	where := v.Func
@@ -137,7 +135,7 @@ func Check(u *code.Unit, opts Options) error {
 func without(vs Violations, known map[key]bool) Violations {
 	var left Violations
 	for _, v := range vs {
-		if v.key.origin == inserted || !known[v.key] {
+		if !known[v.key] {
 			left = append(left, v)
 		}
 	}

@@ -252,8 +252,24 @@ var checkTests = []struct {
 	},
 	{
 		name: "frame addresses that differ by path are not followed",
-		text: "r2 = r10\nr2 += -8\nif r1 == 0 goto other\nr2 -= 600\nother:\nr0 = 0\n*(u64 *)(r2 + 0) = r0\nexit",
+		text: "r2 = r10\nr2 += -608\nif r1 == 0 goto other\nr2 -= -600\nother:\nr0 = 0\n*(u64 *)(r2 + 0) = r0\nexit",
 		want: []string{"main: call chain stack: its deepest chain of calls needs 608 bytes, there are 512"},
+	},
+	{
+		name: "a frame address that is exchanged",
+		text: "r2 = r10\nr2 += -8\n*(u64 *)(r10 - 8) = r1\nr2 = xchg_64(r10 - 8, r2)\nr0 = *(u32 *)(r2 + 8)\nexit",
+	},
+	{
+		name: "r10 exchanged", text: "r0 = 0\nr10 = xchg_64(r1 - 8, r10)\nexit",
+		want: []string{"main: instruction 1: frame pointer: StXAtomicXchgDW dst: r1 src: rfp off: -8 writes r10"},
+	},
+	{
+		name: "one byte past the frame", text: "r0 = 0\n*(u16 *)(r10 - 1) = r0\nexit",
+		want: []string{"main: instruction 1: stack access: StXMemH touches r10-1 to r10+0, the frame is r10-512 to r10-1"},
+	},
+	{
+		name: "old kernels give every function a frame", text: chainOf(512, 0),
+		want: []string{"main: call chain stack without JIT or before Linux 6.8: its deepest chain of calls needs 544 bytes, there are 512"},
 	},
 	{
 		name: "an address far from any frame", text: "r2 = r10\nr2 += -2000000000\nr2 += -2000000000\nr0 = *(u8 *)(r2 + 0)\nexit",
@@ -303,7 +319,10 @@ func chainOf(frames ...int) string {
 		if i == 0 {
 			linkage, name = "program", "main"
 		}
-		fmt.Fprintf(&b, ".%s %s\n*(u8 *)(r10 - %d) = 0\n", linkage, name, n)
+		fmt.Fprintf(&b, ".%s %s\n", linkage, name)
+		if n > 0 {
+			fmt.Fprintf(&b, "*(u8 *)(r10 - %d) = 0\n", n)
+		}
 		if i+1 < len(frames) {
 			fmt.Fprintf(&b, "call f%d\n", i+1)
 		}

@@ -96,6 +96,14 @@ func TestMapValueIsMemory(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []byte{0, 0, 0, 0, 2, 1, 0, 0}, mp.Value(make([]byte, 4)))
 
+	// As cilium/ebpf has it: the offset above, a descriptor below.
+	m = withMap(t, mp, "r1 = 222 ll\nr0 = *(u8 *)(r1 + 0)\nexit")
+	m.MapAt = func(*code.Func, int) (*Map, bool) { return mp, true }
+	m.Unit.Funcs[0].Insns[0].Src, m.Unit.Funcs[0].Insns[0].Constant = asm.PseudoMapValue, 4<<32|222
+	ret, err := m.Run("main")
+	require.NoError(t, err)
+	require.Equal(t, uint32(2), ret)
+
 	m = withMap(t, mp, "r1 = 222 ll\nr0 = *(u8 *)(r1 + 0)\nexit")
 	_, err = m.Run("main")
 	require.ErrorContains(t, err, "1 bytes at data+222 are outside [0, 8)")
