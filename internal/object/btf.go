@@ -83,22 +83,17 @@ func editBTF(data []byte, order byteOrder) (*btfEdit, error) {
 	for len(types) > 0 {
 		size := btfTypeSize
 		if len(types) >= btfTypeSize {
-			size, err = recordSize(order.Uint32(types[4:]))
+			if size, err = recordSize(order.Uint32(types[4:])); err != nil {
+				return nil, fmt.Errorf("type %d: %w", len(e.records)+1, err)
+			}
 		}
-		if err != nil || size > len(types) {
-			return nil, fmt.Errorf("type %d: %d bytes left of %d: %w", len(e.records)+1, len(types), size, errOr(err, "truncated"))
+		if size > len(types) {
+			return nil, fmt.Errorf("type %d: truncated, %d bytes of %d", len(e.records)+1, len(types), size)
 		}
 		e.records = append(e.records, types[:size:size])
 		types = types[size:]
 	}
 	return e, nil
-}
-
-func errOr(err error, text string) error {
-	if err == nil {
-		err = errors.New(text)
-	}
-	return err
 }
 
 // recordSize is the size of a type from its info word.

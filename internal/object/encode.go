@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cilium/ebpf/asm"
-
 	"github.com/hintjit/hintjit/internal/code"
 )
 
@@ -36,11 +34,19 @@ func (f *File) Encode(u *code.Unit) ([]byte, error) {
 	}
 	e := &encoder{f: f, unit: u, tableSymbol: -1}
 	for _, step := range []func() error{
-		e.start, e.link, e.layout, e.addExterns, e.addTables, e.moveSymbols, e.writeCode, e.dropUnused, e.writeTypes, e.prune,
+		e.start, e.link, e.addExterns, e.addTables, e.moveSymbols, e.writeCode,
 	} {
 		if err := step(); err != nil {
 			return nil, err
 		}
+	}
+	e.dropUnused()
+	e.writeTypes()
+	if err := e.checkData(); err != nil {
+		return nil, err
+	}
+	if err := e.elf.prune(e.drops, func(i int) bool { return e.unused[i] }); err != nil {
+		return nil, err
 	}
 	return e.elf.encodeELF()
 }
@@ -134,7 +140,8 @@ func (e *encoder) start() error {
 	return nil
 }
 
-// link sets the distances of branches, in copies of the functions.
+// link sets the distances of branches, in copies of the functions, and says
+// where these start.
 func (e *encoder) link() error {
 	far := e.unit.HasV4()
 	e.linked = make([]*code.Func, len(e.unit.Funcs))
@@ -146,11 +153,12 @@ func (e *encoder) link() error {
 		}
 		e.linked[i] = &own
 	}
+	e.layout()
 	return nil
 }
 
 // layout says where functions start. What lies between them keeps its size.
-func (e *encoder) layout() error {
+func (e *encoder) layout() {
 	e.starts = make([]uint64, len(e.linked))
 	e.ends = make([]uint64, len(e.linked))
 	for _, cs := range e.f.sections {
@@ -165,7 +173,6 @@ func (e *encoder) layout() error {
 			e.ends[fn] = end
 		}
 	}
-	return nil
 }
 
 // addSymbol appends a symbol and returns its number.
@@ -356,108 +363,8 @@ func firstLine(insns []code.Insn) *code.Line {
 	return nil
 }
 
-// refer makes an instruction refer to what it should from its new place: by its
-// constant, and by a relocation where one is needed (kind 0: none).
-func (e *encoder) refer(fn int, in *code.Insn, offset uint64) (reloc, error) {
-	var was code.Insn
-	var old reloc
-	if in.Origin >= 0 {
-		if int(in.Origin) >= len(e.f.unit.Funcs[fn].Insns) {
-			return reloc{}, fmt.Errorf("comes from instruction %d, the function had %d", in.Origin, len(e.f.unit.Funcs[fn].Insns))
-		}
-		was = e.f.unit.Funcs[fn].Insns[in.Origin]
-		old = e.f.functions[fn].relocs[in.Origin]
-	}
-	same := in.Origin >= 0 && was.OpCode == in.OpCode && was.Ref == in.Ref
-	r := reloc{offset: offset, kind: old.kind, symbol: old.symbol}
-	if in.Ref.Kind == code.RefNone {
-		if !same {
-			r.kind = 0
-		}
-		return r, nil
-	}
-	switch {
-	case in.OpCode.IsDWordLoad():
-		r.kind = relWide
-	case in.IsCall() && in.Ref.Kind != code.RefTable:
-		r.kind = relCall
-	default:
-		return reloc{}, fmt.Errorf("can not refer to %v", in.Ref)
-	}
-	if in.Ref.Index < 0 || int(in.Ref.Index) >= e.count(in.Ref.Kind) {
-		return reloc{}, fmt.Errorf("refers to number %d of %d", in.Ref.Index, e.count(in.Ref.Kind))
-	}
-	switch in.Ref.Kind {
-	case code.RefFunc:
-		if same && old.kind == 0 {
-			setDistance(in, int64(e.starts[in.Ref.Index])-int64(offset))
-			return reloc{}, nil
-		}
-		if !same || e.unused[old.symbol] {
-			r.symbol = e.functionSymbol(int(in.Ref.Index), in.IsCall())
-			in.Src = pseudoCall(in)
-		}
-		setAddend(in, int64(e.starts[in.Ref.Index])-int64(e.elf.symbols[r.symbol].value))
-	case code.RefExtern:
-		r.symbol = e.externs[in.Ref.Index]
-		if !same {
-			in.Src = pseudoCall(in)
-			setAddend(in, 0)
-		}
-	case code.RefTable:
-		r.symbol = e.tableSymbol
-		in.Src = 0
-		in.Constant += int64(e.tables[in.Ref.Index].offset)
-	}
-	return r, nil
-}
-
-func (e *encoder) count(kind code.RefKind) int {
-	switch kind {
-	case code.RefFunc:
-		return len(e.linked)
-	case code.RefExtern:
-		return len(e.externs)
-	case code.RefTable:
-		return len(e.tables)
-	}
-	return 0
-}
-
-// pseudoCall is the source register that tells a call of a function or kfunc
-// from one of a helper. Addresses get theirs from the loader.
-func pseudoCall(in *code.Insn) asm.Register {
-	if in.IsCall() {
-		return asm.PseudoCall
-	}
-	return 0
-}
-
-// setDistance is for a call within the section that no relocation describes.
-func setDistance(in *code.Insn, bytes int64) { in.Constant = bytes/slotSize - 1 }
-
-// setAddend says how far behind its symbol a function is: in slots from the one
-// after the call, or in bytes.
-func setAddend(in *code.Insn, bytes int64) {
-	if in.IsCall() {
-		setDistance(in, bytes)
-		return
-	}
-	in.Constant = bytes
-}
-
-// functionSymbol is the symbol by which to refer to a function. cilium/ebpf takes
-// local functions and all addresses by their section only.
-func (e *encoder) functionSymbol(fn int, call bool) int {
-	own := e.f.functions[fn].symbol
-	if call && e.elf.symbols[own].bind() != elf.STB_LOCAL {
-		return own
-	}
-	return e.sectionSymbol(elf.SectionIndex(e.f.functions[fn].section.index))
-}
-
 // dropUnused finds the undefined symbols that lost their last reference.
-func (e *encoder) dropUnused() error {
+func (e *encoder) dropUnused() {
 	before, after := e.references(e.f.elf), e.references(e.elf)
 	names := make(map[string]bool)
 	for i := range e.elf.symbols {
@@ -469,7 +376,6 @@ func (e *encoder) dropUnused() error {
 	if e.btf != nil && len(names) > 0 {
 		e.btf.dropExterns(names)
 	}
-	return nil
 }
 
 // references lists the symbols that relocations of a loader's concern name.
@@ -496,22 +402,13 @@ func (e *encoder) drops(i int) bool {
 	return e.elf.sections[target].aboutCode() || target == e.f.btf || e.f.ext != nil && target == e.f.ext.section
 }
 
-func (e *encoder) writeTypes() error {
-	if e.ext != nil {
+func (e *encoder) writeTypes() {
+	if e.ext != nil { // first: it adds to the strings of .BTF
 		e.elf.sections[e.f.ext.section].data = e.ext.bytes(e.f)
 	}
 	if e.btf != nil {
 		e.elf.sections[e.f.btf].data = e.btf.bytes()
 	}
-	return nil
-}
-
-// prune removes what is not wanted, now that everything is in place.
-func (e *encoder) prune() error {
-	if err := e.checkData(); err != nil {
-		return err
-	}
-	return e.elf.prune(e.drops, func(i int) bool { return e.unused[i] })
 }
 
 // checkData refuses data that holds addresses of code as numbers: no loader

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -209,8 +208,8 @@ func setTargets(insns []code.Insn, starts []int32) error {
 	return nil
 }
 
-// readTypes loads .BTF. An object without it can do no more than libbpf lets
-// it: no externs, no lines.
+// readTypes loads .BTF. Without it Unit.Types is nil, and an extern is an error
+// where it is used.
 func (f *File) readTypes() error {
 	for i := range f.elf.sections {
 		if f.elf.sections[i].name != ".BTF" || f.elf.sections[i].data == nil {
@@ -372,7 +371,7 @@ func (f *File) refSymbol(in *code.Insn, sym *symbol) error {
 		return f.refFunc(in, cs, int64(sym.value/slotSize)+addend/slotSize)
 	}
 	if in.IsCall() {
-		return fmt.Errorf("call of %q, which is no code", strings.TrimSpace(sym.name))
+		return fmt.Errorf("call of %q, which is no code", sym.name)
 	}
 	return nil
 }
