@@ -137,6 +137,9 @@ var models = map[string]func(w *want){
 			w.Ret = xdpTX
 		}
 	},
+	"has_loose": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("rx_hash"))
+	},
 	"has_far": func(w *want) {
 		w.out(w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("rx_timestamp"), w.v("rx_hash"),
 			w.v("csum_status"))

@@ -18,5 +18,5 @@ SEC("xdp") int value_or(struct xdp_md *ctx)
 {
 	__u32 hash;
 
-	return has_hash(ctx, &hash) ? hash : ctx->rx_queue_index;
+	return has_hash(ctx, &hash) ? hash : 77;
 }

@@ -16,5 +16,5 @@ SEC("xdp") int value_or(struct xdp_md *ctx)
 {
 	const struct hintjit_rx *h = hintjit_rx(ctx);
 
-	return h->has_rx_hash ? h->rx_hash : ctx->rx_queue_index;
+	return h->has_rx_hash ? h->rx_hash : 77;
 }

@@ -1,5 +1,5 @@
 /* A static function gets the context and calls hintjit_rx itself; main calls it
- * twice, the second time after the metadata area was given up. */
+ * twice. */
 #include "shapes.h"
 
 struct hintjit_rx {
@@ -17,7 +17,6 @@ static __noinline __u64 hash(struct xdp_md *ctx, __u64 deflt)
 SEC("xdp") int sub_call(struct xdp_md *ctx)
 {
 	out[0] = hash(ctx, 1ULL << 40);
-	bpf_xdp_adjust_meta(ctx, data(ctx) - data_meta(ctx));
 	out[1] = hash(ctx, 1ULL << 41);
 	return XDP_PASS;
 }
