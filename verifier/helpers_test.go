@@ -84,7 +84,7 @@ func TestMaps(t *testing.T) {
 			require.Equal(t, tt.want, ret)
 			require.Equal(t, []asm.BuiltinFunc{asm.FnMapUpdateElem, asm.FnMapLookupElem},
 				[]asm.BuiltinFunc{m.Calls[0].Helper, m.Calls[1].Helper})
-			require.Equal(t, byte(tt.val[0]-'0'), m.Calls[0].Data[1][0])
+			require.Equal(t, tt.val[0]-'0', m.Calls[0].Data[1][0])
 		})
 	}
 }
