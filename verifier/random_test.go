@@ -214,7 +214,7 @@ func randomInput(r *rand.Rand, order binary.ByteOrder) []byte {
 func TestRandomProgramsAsKernel(t *testing.T) {
 	needKernel(t)
 	r := newRandom(t)
-	for range 3000 {
+	for range 2000 {
 		text := randomProgram(r, 30)
 		u := assemble(t, binary.LittleEndian, text)
 		require.NoError(t, Check(u, Options{}), text)
