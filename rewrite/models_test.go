@@ -326,6 +326,22 @@ var models = map[string]func(w *want){
 		w.overwriteMeta()
 		w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
 	},
+	"adjust_in_sub": func(w *want) {
+		w.Meta = w.Meta[:0]
+		w.out(0, w.v("rx_hash"), w.has("rx_hash"))
+	},
+	"adjust_in_loop": func(w *want) {
+		w.Meta, w.Packet = w.Meta[:0], w.Packet[12:]
+		w.out((49 + 7 + 1) * (w.v("rx_hash") + w.has("rx_hash")))
+	},
+	"adjust_in_callback": func(w *want) {
+		w.overwriteMeta()
+		w.out(w.v("rx_hash"), w.v("ptype"))
+	},
+	"meta_pointer_in_sub": func(w *want) {
+		w.overwriteMeta()
+		w.out(w.v("rx_hash"), w.v("rx_hash"), w.v("ptype"))
+	},
 	"sub_call": func(w *want) {
 		if w.has("rx_hash") == 1 {
 			w.out(w.v("rx_hash"), w.v("rx_hash"))
