@@ -20,7 +20,7 @@ type emitter struct {
 	lent     registers      // handed out
 	avoid    registers      // must keep their values: operands of this code
 	borrowed []asm.Register // saved and restored
-	spend    bool           // a test may mask the word where it is kept
+	spend    uint64         // words that a comparison may mask where they are kept: its last use
 }
 
 func newEmitter(p *plan, free, avoid registers) *emitter {
@@ -133,6 +133,16 @@ func (h home) register() registers {
 		return 0
 	}
 	return regset(h.reg)
+}
+
+// spends tells whether a comparison may overwrite the word.
+func (e *emitter) spends(w *word) bool {
+	for i := range e.p.words {
+		if &e.p.words[i] == w {
+			return e.spend>>i&1 != 0
+		}
+	}
+	return false
 }
 
 // clear makes a word 0.

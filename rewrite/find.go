@@ -25,7 +25,6 @@ type found struct {
 	moves   []move        // instructions that only carry the pointer
 	decided map[int]bool  // conditional branches whose outcome is known, and the outcome
 	answers map[int]int64 // constants that a CO-RE record about hints asks for
-	offsets map[int]int64 // offsets that one asks for
 	escaped uint64        // calls whose pointer is used in other ways than loads
 	enters  []entering    // calls of functions of the unit
 	touches []int         // instructions that give access to the metadata area
@@ -61,6 +60,7 @@ type move struct {
 type entering struct {
 	insn, fn int
 	late     bool
+	address  bool // it runs later, at a call that is handed the address
 }
 
 // oracle answers what the NIC can give.
@@ -157,7 +157,7 @@ type finder struct {
 // the function is entered; dirty, by function, that calling it may change it.
 func find(u *code.Unit, f *code.Func, ds *declarations, ask oracle, late bool, dirty []bool) (*found, error) {
 	x := &finder{u: u, ds: ds, ask: ask, dirty: dirty, sites: map[int]uint64{}}
-	x.found = &found{f: f, graph: flow.NewGraph(f), decided: map[int]bool{}, answers: map[int]int64{}, offsets: map[int]int64{}}
+	x.found = &found{f: f, graph: flow.NewGraph(f), decided: map[int]bool{}, answers: map[int]int64{}}
 	x.reached = make([]bool, len(x.graph.Blocks))
 	if err := x.constants(); err != nil {
 		return nil, err
@@ -173,6 +173,7 @@ func find(u *code.Unit, f *code.Func, ds *declarations, ask oracle, late bool, d
 		}
 	}
 	x.spread()
+	x.settle()
 	return x.found, nil
 }
 
@@ -221,18 +222,14 @@ func (x *finder) constants() error {
 		if x.isHintCall(in) {
 			x.sites[i] = 1 << min(len(x.sites), 63)
 		}
-		if in.CORE == nil || asHintStruct(in.CORE.Type) == nil {
+		if in.CORE == nil || asHintStruct(in.CORE.Type) == nil || in.CORE.Kind == code.FieldByteOffset {
 			continue
 		}
 		n, err := x.ask.answer(in.CORE, in.Constant)
 		if err != nil {
-			return refuse(x.f, i, "", "%v", err)
+			return refuse(x.f, i, "ask for the members of struct hintjit_rx only", "%v", err)
 		}
-		if in.CORE.Kind == code.FieldByteOffset {
-			x.offsets[i] = n
-		} else {
-			x.answers[i] = n
-		}
+		x.answers[i] = n
 	}
 	return nil
 }
@@ -356,8 +353,8 @@ func (x *finder) constantOf(i int, in *code.Insn) value {
 	if n, ok := x.answers[i]; ok {
 		return knownNumber(uint64(n))
 	}
-	if n, ok := x.offsets[i]; ok {
-		return value{kind: offset, off: n, typ: x.ds.of(asHintStruct(in.CORE.Type))}
+	if s := offsetInto(in); s != nil {
+		return value{kind: offset, off: in.Constant, typ: x.ds.of(s)}
 	}
 	return value{kind: other}
 }
@@ -375,17 +372,31 @@ func (x *finder) constantLoad(i int, in *code.Insn, s *state) {
 			x.refuse(i, "call hintjit_rx(ctx) directly", "takes the address of hintjit_rx")
 		}
 	case code.RefFunc: // a callback, which runs at some later call
-		x.enter(i, int(in.Ref.Index), true, s)
+		x.enter(entering{i, int(in.Ref.Index), s.late, true}, s)
 	}
 	s.regs[in.Dst] = x.constantOf(i, in)
 }
 
-func (x *finder) enter(i, fn int, late bool, s *state) {
+func (x *finder) enter(e entering, s *state) {
 	if x.final {
-		x.enters = append(x.enters, entering{i, fn, late || s.late})
+		x.enters = append(x.enters, e)
 	}
-	if x.dirty[fn] {
+	if x.dirty[e.fn] {
 		s.late = true
+	}
+}
+
+// settle makes a callback late when anything in the function touches the
+// metadata area: where it runs is not followed.
+func (x *finder) settle() {
+	touched := len(x.touches) > 0
+	for _, e := range x.enters {
+		touched = touched || x.dirty[e.fn]
+	}
+	for i := range x.enters {
+		if x.enters[i].address && touched {
+			x.enters[i].late = true
+		}
 	}
 }
 
@@ -435,9 +446,8 @@ func (x *finder) deepen(off int64) {
 func (x *finder) hintLoad(i int, in *code.Insn, base value) value {
 	l := load{insn: i, off: base.off + int64(in.Offset), size: in.OpCode.Size().Sizeof(),
 		signed: in.OpCode.Mode() == asm.MemSXMode, decl: base.typ, sites: base.sites}
-	if n, ok := x.offsets[i]; ok {
-		l.decl = x.ds.of(asHintStruct(in.CORE.Type))
-		l.off = base.off + n
+	if s := offsetInto(in); s != nil {
+		l.decl = x.ds.of(s)
 	}
 	l.tagged = l.decl != nil
 	if l.decl == nil {
@@ -488,14 +498,19 @@ const adjustMeta = int64(asm.FnXdpAdjustMeta)
 
 func (x *finder) call(i int, in *code.Insn, s *state) {
 	site, isHint := x.sites[i]
-	if !isHint {
+	if isHint {
+		switch s.regs[asm.R1].kind {
+		case apart, frame, number, offset, hint, loose:
+			x.refuse(i, "pass the program's own `struct xdp_md *ctx`", "calls hintjit_rx with something that is not the context")
+		}
+	} else {
 		for r := asm.R1; int(r) <= arity(x.u, in); r++ {
 			x.argument(s.regs[r], s)
 		}
 	}
 	switch {
 	case in.Ref.Kind == code.RefFunc:
-		x.enter(i, int(in.Ref.Index), false, s)
+		x.enter(entering{i, int(in.Ref.Index), s.late, false}, s)
 	case in.Ref.Kind == code.RefNone && in.IsBuiltinCall() && in.Constant == adjustMeta:
 		x.touch(i, s)
 	}
@@ -577,6 +592,9 @@ func (x *finder) alu(i int, in *code.Insn, s *state) {
 	}
 	if op != asm.Mov {
 		x.escape(dst)
+	}
+	if !wide && reg && src.points() || op != asm.Mov && dst.points() && op != asm.Add && op != asm.Sub {
+		x.refuse(i, "read members through the pointer, or compare it with NULL", "uses the hint pointer as a number")
 	}
 	s.regs[in.Dst] = calculate(in, dst, src, reg)
 }

@@ -111,6 +111,7 @@ func (e *emitter) signExtend(r asm.Register, size int) {
 // soleValue makes dst the one hint value that a load reads, or the piece of it.
 func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 	piece := slice{-pt.shift, min(pt.width+pt.shift, r.size*8)}
+	e.spend = e.p.spent(r.insn, pt.hint)
 	if r.known[pt.hint] {
 		e.value(dst, pt.hint, &pt.hint.Alternatives[0], piece, 0)
 		return
@@ -131,7 +132,7 @@ func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 func (e *emitter) inPlace(dst asm.Register, h *layouts.Hint, a *layouts.Alternative, piece slice) {
 	none, end := e.label(), e.label()
 	e.free |= regset(dst)
-	e.tests(e.p.t.conditions(a), none)
+	e.tests(e.p.conditions(a), none)
 	e.free &^= regset(dst)
 	e.value(dst, h, a, piece, none)
 	e.goTo(end)
@@ -194,7 +195,7 @@ func (e *emitter) alternatives(h *layouts.Hint, known bool, done int, body func(
 			next = e.label()
 		}
 		if !known {
-			e.tests(e.p.t.conditions(a), next)
+			e.tests(e.p.conditions(a), next)
 		}
 		body(a, next)
 		if k < last {
@@ -346,19 +347,22 @@ func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap
 func (p *plan) lowerTest(i int) []code.Insn {
 	t := p.tests[i]
 	e := p.emitterAt(i, 0)
+	if len(t.hints) == 1 {
+		e.spend = p.spent(i, t.hints[0])
+	}
 	target := e.outside(p.f.Insns[i].Target)
 	next := e.label()
 	for k, h := range t.hints {
 		if !t.present {
-			e.absent(h, target, p.spends(i))
+			e.absent(h, target)
 			continue
 		}
 		if k < len(t.hints)-1 {
-			e.absent(h, next, false)
+			e.absent(h, next)
 			continue
 		}
 		for a := range h.Alternatives {
-			e.testsTo(p.t.conditions(&h.Alternatives[a]), target, p.spends(i))
+			e.testsTo(p.conditions(&h.Alternatives[a]), target)
 		}
 	}
 	e.at(next)
@@ -366,25 +370,17 @@ func (p *plan) lowerTest(i int) []code.Insn {
 }
 
 // absent goes to label when the hint is not there.
-func (e *emitter) absent(h *layouts.Hint, label int, spend bool) {
+func (e *emitter) absent(h *layouts.Hint, label int) {
 	there := e.label()
 	for k := range h.Alternatives {
-		c := e.p.t.conditions(&h.Alternatives[k])
+		c := e.p.conditions(&h.Alternatives[k])
 		if k < len(h.Alternatives)-1 {
-			e.testsTo(c, there, false)
+			e.testsTo(c, there)
 			continue
 		}
-		e.spend = spend
 		e.tests(c, label)
-		e.spend = false
 	}
 	e.at(there)
-}
-
-// conditions is all that must hold for an alternative.
-func (t *target) conditions(a *layouts.Alternative) []layouts.Condition {
-	ready := t.desc.Ready
-	return append(ready[:len(ready):len(ready)], a.When...)
 }
 
 func (t *target) bigEndian() bool { return t.order == binary.ByteOrder(binary.BigEndian) }

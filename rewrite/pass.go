@@ -16,15 +16,16 @@ type job struct {
 	t    *target
 	opts Options
 
-	ds     *declarations
-	funcs  []int      // functions to rewrite, callers before callees
-	dirty  []bool     // by function: calling it may change the metadata area
-	late   []bool     // by function: it may have been changed before it is entered
-	finds  []*found   // by function, nil: nothing to do with hints
-	plans  []*plan    // by function
-	before *code.Unit // as it was read
-	tables *tables
-	report *Report
+	ds      *declarations
+	funcs   []int      // functions to rewrite, callers before callees
+	dirty   []bool     // by function: calling it may change the metadata area
+	late    []bool     // by function: it may have been changed before it is entered
+	finds   []*found   // by function, nil: nothing to do with hints
+	plans   []*plan    // by function
+	before  *code.Unit // as it was read
+	tables  *tables
+	report  *Report
+	changed bool
 }
 
 // pass is one step of the rewriting. Each needs what the ones above it leave.
@@ -36,10 +37,12 @@ type pass struct {
 var passes = []pass{
 	{"declare", (*job).declare}, // how does the unit declare the struct, and is that right
 	{"select", (*job).selectFuncs},
-	{"fold", (*job).fold}, // answer what the NIC decides before looking for loads: dead branches need no words
-	{"plan", (*job).plan}, // wants every function found, for what callers do before a callee
+	{"relocate", (*job).relocate}, // before find, which believes the offsets
+	{"fold", (*job).fold},         // answer what the NIC decides before looking for loads: dead branches need no words
+	{"plan", (*job).plan},         // wants every function found, for what callers do before a callee
 	{"lower", (*job).lower},
-	{"strip", (*job).strip}, // after lower: what is left is about copies of the struct
+	{"clean", (*job).clean},
+	{"strip", (*job).strip},
 	{"check", (*job).check},
 }
 
@@ -57,13 +60,13 @@ func run(u *code.Unit, opts Options) (*Report, bool, error) {
 			return nil, false, err
 		}
 	}
-	if len(j.report.Programs) == 0 {
+	if !j.changed {
 		j.report.Warnings = append(j.report.Warnings, "no program reads hints: nothing to rewrite")
 	}
 	if opts.Strict && len(j.report.Warnings) > 0 {
 		return nil, false, &UnsupportedError{Insn: -1, Msg: j.report.Warnings[0]}
 	}
-	return j.report, len(j.report.Programs) > 0, nil
+	return j.report, j.changed, nil
 }
 
 // clone copies the functions of u; what instructions point to is shared.
@@ -317,6 +320,7 @@ func (j *job) lower() error {
 			return err
 		}
 		r.After = len(fn.Insns)
+		j.changed = true
 		r.change = change{j.before, j.u, j.before.Funcs[f], fn}
 		j.report.Programs = append(j.report.Programs, r)
 	}
@@ -365,43 +369,26 @@ func (r *read) looksAt(t *target, m *member) bool {
 	return mask&r.demanded != 0
 }
 
-// strip answers the CO-RE records about hint structs that are left, those on
-// loads from a copy of the struct, and drops all: a kernel has no such type.
+// strip drops the CO-RE records about hint structs: they are answered, and a
+// kernel has no such type.
 func (j *job) strip() error {
 	for _, f := range j.funcs {
 		fn := j.u.Funcs[f]
 		for i := range fn.Insns {
 			in := &fn.Insns[i]
-			if in.CORE == nil || in.CORE.Kind == code.TypeIDLocal || asHintStruct(in.CORE.Type) == nil {
-				continue
+			if in.CORE != nil && in.CORE.Kind != code.TypeIDLocal && asHintStruct(in.CORE.Type) != nil {
+				in.CORE = nil
+				j.changed = true
 			}
-			if in.CORE.Kind == code.FieldByteOffset {
-				n, err := j.t.answer(in.CORE, 0)
-				if err != nil {
-					return refuse(fn, i, "", "%v", err)
-				}
-				setOffset(in, n)
-			}
-			in.CORE = nil
 		}
 	}
 	return nil
 }
 
-// setOffset puts a field's offset where the instruction has it.
-func setOffset(in *code.Insn, n int64) {
-	switch in.OpCode.Class() {
-	case asm.LdXClass, asm.StXClass, asm.StClass:
-		in.Offset = int16(n)
-	default:
-		in.Constant = n
-	}
-}
-
 // check holds the result against the rules of the kernel; a violation is a
 // fault of the passes, and better found here than by a loader.
 func (j *job) check() error {
-	if len(j.report.Programs) == 0 {
+	if !j.changed {
 		return nil
 	}
 	if err := verifier.Check(j.u, verifier.Options{Before: j.before}); err != nil {

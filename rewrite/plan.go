@@ -27,7 +27,9 @@ type plan struct {
 	copies bool          // some call builds the struct in memory
 	copyAt int           // where, from r10
 	words  []word
-	entry  bool // words are fetched at the function's entry, not at the calls
+	first  []layouts.Condition // ready conditions that are tested where words are fetched
+	ready  []layouts.Condition // and those that are tested with each hint
+	entry  bool                // words are fetched at the function's entry, not at the calls
 
 	uses     map[int]uint64    // words that instruction i reads, by bit
 	fetch    map[int]uint64    // words that call i has to bring
@@ -105,7 +107,7 @@ func (p *plan) dropMoves() {
 func (p *plan) readLoads() error {
 	for _, l := range p.loads {
 		if l.off < 0 || l.off+int64(l.size) > int64(l.decl.size) {
-			return refuse(p.f, l.insn, "", "reads bytes %d to %d of struct %s, which has %d",
+			return refuse(p.f, l.insn, "read members by name", "reads bytes %d to %d of struct %s, which has %d",
 				l.off, l.off+int64(l.size)-1, l.decl.typ.Name, l.decl.size)
 		}
 		p.reads[l.insn] = &read{load: l, demanded: ones(l.size * 8)}
@@ -336,13 +338,13 @@ func (p *plan) needs(i int) need {
 	n := need{}
 	if t := p.tests[i]; t != nil {
 		for _, h := range t.hints {
-			n.presence(p.t.desc, h)
+			n.presence(h)
 		}
 	}
 	if r := p.reads[i]; r != nil {
 		for _, pt := range r.parts {
 			if !r.known[pt.hint] {
-				n.presence(p.t.desc, pt.hint)
+				n.presence(pt.hint)
 			}
 			if !pt.has {
 				n.value(pt.hint)
@@ -358,7 +360,7 @@ func (p *plan) copyNeeds() need {
 	d := p.main
 	for i := range d.members {
 		if h, has := p.t.hint(&d.members[i]); h != nil {
-			n.presence(p.t.desc, h)
+			n.presence(h)
 			if !has {
 				n.value(h)
 			}
@@ -370,46 +372,132 @@ func (p *plan) copyNeeds() need {
 // chooseWords cuts the descriptor into the words this function keeps, and notes
 // who reads which.
 func (p *plan) chooseWords() {
-	total := need{}
 	each := map[int]need{}
-	add := func(i int, n need) {
-		each[i] = n
-		for w, m := range n {
-			total[w] |= m
-		}
-	}
 	for i := range p.tests {
-		add(i, p.needs(i))
+		each[i] = p.needs(i)
 	}
 	for i := range p.reads {
-		add(i, p.needs(i))
+		each[i] = p.needs(i)
 	}
 	if p.copies {
 		n := p.copyNeeds()
 		for _, c := range p.calls {
 			if c.site&p.escaped != 0 {
-				add(c.insn, n)
+				each[c.insn] = n
 			}
 		}
 	}
-	number := map[int]int{}
-	for index := range total {
-		number[index] = 0
+	total := need{}
+	for _, n := range each {
+		total.add(n)
 	}
-	order := make([]int, 0, len(number))
-	for index := range number {
-		order = append(order, index)
-	}
-	sort.Ints(order)
-	for k, index := range order {
-		number[index] = k
-		p.words = append(p.words, p.t.cut(index, total[index]))
-	}
+	p.splitReady(total)
 	for i, n := range each {
-		for w := range n {
-			p.uses[i] |= 1 << number[w]
+		if p.asks(i) {
+			n.conditions(p.ready)
+			total.add(n)
 		}
 	}
+	passing := need{}
+	passing.conditions(p.first)
+	for index, mask := range total {
+		p.words = append(p.words, p.t.cut(index, mask))
+	}
+	for index, mask := range passing {
+		w := p.t.cut(index, mask)
+		w.passing = true
+		p.words = append(p.words, w)
+	}
+	sort.Slice(p.words, func(a, b int) bool { return p.words[a].index < p.words[b].index })
+	for i, n := range each {
+		for w := range p.words {
+			if n[p.words[w].index] != 0 {
+				p.uses[i] |= 1 << w
+			}
+		}
+	}
+}
+
+// asks tells whether the code for instruction i tests a hint's presence.
+func (p *plan) asks(i int) bool {
+	r := p.reads[i]
+	if r == nil {
+		return true
+	}
+	for _, pt := range r.parts {
+		if !r.known[pt.hint] {
+			return true
+		}
+	}
+	return false
+}
+
+// splitReady decides which of the descriptor's ready conditions are tested once,
+// where it is fetched: those on words that are read for nothing else. A
+// descriptor that fails them then is as good as none, and its words are 0; so
+// every hint in use must have another condition that 0 fails.
+func (p *plan) splitReady(total need) {
+	p.ready = p.t.desc.Ready
+	var first, rest []layouts.Condition
+	for _, c := range p.t.desc.Ready {
+		_, _, alone := masked(&c)
+		for _, b := range c.Field.Bits {
+			alone = alone && total[b.Word] == 0
+		}
+		if alone {
+			first = append(first, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	for h := range p.hintsInUse() {
+		for k := range h.Alternatives {
+			if !failsOnZero(rest) && !failsOnZero(h.Alternatives[k].When) {
+				return
+			}
+		}
+	}
+	p.first, p.ready = first, rest
+}
+
+func failsOnZero(conds []layouts.Condition) bool {
+	for _, c := range conds {
+		zero := false
+		for _, v := range c.Values {
+			zero = zero || v == 0
+		}
+		if zero == c.Not {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *plan) hintsInUse() map[*layouts.Hint]bool {
+	out := map[*layouts.Hint]bool{}
+	for _, t := range p.tests {
+		for _, h := range t.hints {
+			out[h] = true
+		}
+	}
+	for _, r := range p.reads {
+		for _, pt := range r.parts {
+			out[pt.hint] = true
+		}
+	}
+	if p.copies {
+		for i := range p.main.members {
+			if h, _ := p.t.hint(&p.main.members[i]); h != nil {
+				out[h] = true
+			}
+		}
+	}
+	return out
+}
+
+// conditions is all that is left to test for an alternative where it is used.
+func (p *plan) conditions(a *layouts.Alternative) []layouts.Condition {
+	return append(p.ready[:len(p.ready):len(p.ready)], a.When...)
 }
 
 // wordOf returns the kept word that holds the layout's word index.
@@ -514,11 +602,39 @@ func (p *plan) single(i int) bool {
 }
 
 // spends tells whether the test at branch i is the last to look at the only
-// word it reads, which it may then mask where it is.
+// word it reads: the word may then be kept where the test wants it.
 func (p *plan) spends(i int) bool {
 	t := p.tests[i]
-	return t != nil && len(t.hints) == 1 && len(t.hints[0].Alternatives) == 1 &&
-		bits.OnesCount64(p.uses[i]) == 1 && p.alive[i]&p.uses[i] == 0
+	return t != nil && len(t.hints) == 1 && bits.OnesCount64(p.uses[i]) == 1 && p.spent(i, t.hints[0]) == p.uses[i]
+}
+
+// spent is the words that the conditions of hint h are the last to look at, in
+// the code for instruction i, and look at once: masking them needs no copy.
+func (p *plan) spent(i int, h *layouts.Hint) uint64 {
+	if len(h.Alternatives) != 1 {
+		return 0
+	}
+	spent := p.uses[i] &^ p.alive[i]
+	value := need{}
+	if p.reads[i] != nil {
+		value.value(h)
+	}
+	seen := map[*word]bool{}
+	for _, c := range p.compile(p.conditions(&h.Alternatives[0])) {
+		if c.field != nil {
+			value.field(c.field)
+		} else if seen[c.word] {
+			value[c.word.index] = 1
+		} else {
+			seen[c.word] = true
+		}
+	}
+	for w := range p.words {
+		if value[p.words[w].index] != 0 {
+			spent &^= 1 << w
+		}
+	}
+	return spent
 }
 
 // maxCallerSaved is how many of r0..r5 words may be kept in: a fetch needs
@@ -552,6 +668,9 @@ func (p *plan) place() error {
 		limit--
 	}
 	for _, w := range order {
+		if p.words[w].passing {
+			continue
+		}
 		taken := blocked[w]
 		for o := range p.words {
 			if near[w]>>o&1 != 0 && p.words[o].home.placed && p.words[o].home.slot == 0 {

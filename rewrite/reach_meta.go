@@ -53,6 +53,7 @@ func (metaReach) fetch(e *emitter, words uint64, keep registers) {
 	e.each(words, func(w *word) { e.clear(w) })
 	none := e.label()
 	e.ifReg(asm.JGT, limit, end, none)
+	e.testReady(start, limit, none)
 	e.each(words, func(w *word) { e.bring(w, start, limit) })
 	e.at(none)
 }

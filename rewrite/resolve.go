@@ -52,13 +52,11 @@ func (t *target) hint(m *member) (h *layouts.Hint, has bool) {
 	return t.desc.Hint(name), has
 }
 
-// answer is the constant for a CO-RE record about a hint struct. A size, sign or
-// shift is what the compiler put there: the struct in the program is the struct
-// that is read.
+// answer is the constant for a CO-RE record about a hint struct that is not an
+// offset. A size, sign or shift is what the compiler put there: the struct in
+// the program is the struct that is read.
 func (t *target) answer(c *code.CORE, compiled int64) (int64, error) {
 	switch c.Kind {
-	case code.FieldByteOffset:
-		return byteOffset(asHintStruct(c.Type), c.Access)
 	case code.FieldExists:
 		name, err := accessed(asHintStruct(c.Type), c.Access)
 		if err != nil {

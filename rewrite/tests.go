@@ -50,10 +50,13 @@ func (p *plan) compile(conds []layouts.Condition) []comparison {
 				want(w, (mask&ones(n))<<(r.LSB-w.low), (value&ones(n))<<(r.LSB-w.low))
 				mask, value = shifted(mask, -n), shifted(value, -n)
 			}
-		case c.Not && len(c.Values) == 1 && c.Values[0] == 0 && len(f.Bits) == 1:
-			r := f.Bits[0]
-			w := p.wordOf(r.Word)
-			rest = append(rest, comparison{word: w, mask: ones(r.MSB-r.LSB+1) << (r.LSB - w.low), any: true})
+		case c.Not && len(c.Values) == 1 && c.Values[0] == 0 && oneWord(f):
+			w := p.wordOf(f.Bits[0].Word)
+			some := comparison{word: w, any: true}
+			for _, r := range f.Bits {
+				some.mask |= ones(r.MSB-r.LSB+1) << (r.LSB - w.low)
+			}
+			rest = append(rest, some)
 		default:
 			rest = append(rest, comparison{field: f, values: c.Values, not: c.Not})
 		}
@@ -63,6 +66,15 @@ func (p *plan) compile(conds []layouts.Condition) []comparison {
 		out = append(out, equal[w].split()...)
 	}
 	return append(out, rest...)
+}
+
+func oneWord(f *layouts.Field) bool {
+	for _, r := range f.Bits {
+		if r.Word != f.Bits[0].Word {
+			return false
+		}
+	}
+	return true
 }
 
 // masked says a condition as (field & mask) == value, where it can be said so.
@@ -89,6 +101,26 @@ func (c comparison) split() (out []comparison) {
 	return out
 }
 
+// testReady goes to fail unless the conditions hold that are tested once, on
+// words which are looked at in passing.
+func (e *emitter) testReady(base, through asm.Register, fail int) {
+	for i := range e.p.words {
+		w := &e.p.words[i]
+		if !w.passing {
+			continue
+		}
+		w.home = home{reg: through, placed: true}
+		e.bring(w, base, through)
+		e.spend = 1 << i
+		for _, c := range e.p.compile(e.p.first) {
+			if c.word == w {
+				e.compare(&c, fail, false)
+			}
+		}
+		e.spend = 0
+	}
+}
+
 // tests goes to fail unless all conditions hold.
 func (e *emitter) tests(conds []layouts.Condition, fail int) {
 	for _, c := range e.p.compile(conds) {
@@ -97,15 +129,13 @@ func (e *emitter) tests(conds []layouts.Condition, fail int) {
 }
 
 // testsTo goes to label when all conditions hold, and on otherwise.
-func (e *emitter) testsTo(conds []layouts.Condition, label int, spend bool) {
+func (e *emitter) testsTo(conds []layouts.Condition, label int) {
 	cs := e.p.compile(conds)
 	skip := e.label()
 	for i := range cs[:len(cs)-1] {
 		e.compare(&cs[i], skip, false)
 	}
-	e.spend = spend
 	e.compare(&cs[len(cs)-1], label, true)
-	e.spend = false
 	e.at(skip)
 }
 
@@ -154,7 +184,7 @@ func equals(holds bool) asm.JumpOp {
 
 func (e *emitter) compareMasked(c *comparison, r asm.Register, label int, holds bool) {
 	t := r
-	if c.word.home.slot == 0 && !e.spend {
+	if c.word.home.slot == 0 && !e.spends(c.word) {
 		var free func()
 		t, free = e.temp()
 		defer free()
@@ -167,10 +197,16 @@ func (e *emitter) compareMasked(c *comparison, r asm.Register, label int, holds 
 		mask >>= n
 		want >>= n
 	}
-	if mask > maxMask { // an any over more than 31 bits
-		e.op(asm.LSh.Imm(t, int32(64-bits.Len64(mask))))
-	} else {
+	switch {
+	case mask <= maxMask:
 		e.op(asm.And.Imm(t, int32(mask)))
+	case mask&(mask+1) == 0: // an any over more than 31 bits in a row
+		e.op(asm.LSh.Imm(t, int32(64-bits.Len64(mask))))
+	default:
+		m, free := e.temp()
+		e.constant(m, mask)
+		e.op(asm.And.Reg(t, m))
+		free()
 	}
 	if c.any {
 		e.ifImm(equals(!holds), t, 0, label)

@@ -19,6 +19,9 @@ type word struct {
 	low   int // the word's bit that is bit 0 of the access
 	swap  bool
 	home  home
+	// passing: it is looked at where it is fetched and not kept. It holds
+	// nothing but conditions for every hint alike.
+	passing bool
 }
 
 // home is where a word is kept: a register, or the 8 bytes of stack at slot.
@@ -43,15 +46,21 @@ func (n need) conditions(cs []layouts.Condition) {
 	}
 }
 
-// presence adds what it takes to tell whether a hint is there.
-func (n need) presence(d *layouts.Descriptor, h *layouts.Hint) {
-	n.conditions(d.Ready)
+// presence adds what it takes, besides the descriptor being ready, to tell
+// whether a hint is there.
+func (n need) presence(h *layouts.Hint) {
 	for i := range h.Alternatives {
 		a := &h.Alternatives[i]
 		n.conditions(a.When)
 		if a.Map != nil {
 			n.field(a.From)
 		}
+	}
+}
+
+func (n need) add(m need) {
+	for w, bits := range m {
+		n[w] |= bits
 	}
 }
 

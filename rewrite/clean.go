@@ -1,0 +1,335 @@
+package rewrite
+
+import (
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/flow"
+)
+
+// clean takes out what the inserted code does not need where it came to stand:
+// branches to a branch whose outcome is known on that way, constants that are
+// there already, results that nobody looks at. Of the program's own
+// instructions only those go that have become empty by that: branches to what
+// is next now, constants that were set before.
+func (j *job) clean() error {
+	for _, f := range j.funcs {
+		if j.plans[f] == nil {
+			continue
+		}
+		c := cleaner{u: j.u, f: j.u.Funcs[f]}
+		c.thread()
+		for n := 0; n < maxRounds && (c.dropEmpty() || c.dropKnown() || c.dropDead()); n++ {
+		}
+	}
+	return nil
+}
+
+// maxRounds bounds the chains of inserted instructions that are dropped from
+// their end: none is longer than a word's load, swap, mask and move.
+const maxRounds = 8
+
+type cleaner struct {
+	u *code.Unit
+	f *code.Func
+}
+
+func (c *cleaner) demand(g *flow.Graph) *flow.Demand {
+	return flow.NewDemand(g, nil, func(in *code.Insn) int { return arity(c.u, in) })
+}
+
+// constants is what is known of registers.
+type constants struct {
+	known registers
+	value [11]uint64
+}
+
+func (k *constants) set(r asm.Register, v uint64) {
+	k.known |= regset(r)
+	k.value[r] = v
+}
+
+// step follows one instruction; false when it can not say what it does.
+func (k *constants) step(in *code.Insn) bool {
+	class := in.OpCode.Class()
+	if !class.IsALU() {
+		return false
+	}
+	op := in.OpCode.ALUOp()
+	src, ok := uint64(in.Constant), true
+	if in.OpCode.Source() == asm.RegSource && op != asm.Swap && op != asm.Neg {
+		src, ok = k.value[in.Src], k.known.has(in.Src)
+	}
+	v := k.value[in.Dst]
+	switch op {
+	case asm.Mov:
+		v = src
+	case asm.And:
+		v &= src
+	case asm.Or:
+		v |= src
+	case asm.RSh:
+		v >>= src & 63
+	case asm.LSh:
+		v <<= src & 63
+	default:
+		return false
+	}
+	if !ok || op != asm.Mov && !k.known.has(in.Dst) || class == asm.ALUClass && op != asm.Mov && op != asm.And {
+		return false
+	}
+	if class == asm.ALUClass {
+		v = uint64(uint32(v))
+	}
+	k.set(in.Dst, v)
+	return true
+}
+
+// branch decides a comparison of a known register with a constant.
+func (k *constants) branch(in *code.Insn) (taken, ok bool) {
+	if !k.known.has(in.Dst) || in.OpCode.Source() != asm.ImmSource {
+		return false, false
+	}
+	v := knownNumber(k.value[in.Dst])
+	wide := in.OpCode.Class() == asm.JumpClass
+	if !wide {
+		v = v.trim(4)
+	}
+	return decide(in.OpCode.JumpOp(), v, in.Constant, wide)
+}
+
+// thread sends the branch that finds no descriptor straight to where the
+// program deals with an absent hint: on that way every word is 0, and the
+// comparisons after it are decided.
+func (c *cleaner) thread() {
+	g := flow.NewGraph(c.f)
+	d := c.demand(g)
+	in := map[int]flow.Bits{} // demanded at the start of blocks, found when asked
+	start := func(i int) flow.Bits {
+		b := g.Of[i]
+		if _, ok := in[int(b)]; !ok {
+			c.demandedBefore(d, g, b, func(k int, bits flow.Bits) {
+				if k == g.Blocks[b].Start {
+					in[int(b)] = bits
+				}
+			})
+		}
+		return in[int(b)]
+	}
+	edit := code.NewEdit(c.f)
+	targets := map[int]int32{}
+	known := c.propagate(g)
+	for _, b := range g.Order {
+		i := g.Blocks[b].End - 1
+		if br := &c.f.Insns[i]; br.Origin >= 0 || !br.IsBranch() || br.IsGoto() || i+1 >= len(c.f.Insns) {
+			continue
+		}
+		way := c.follow(i, c.after(known[b], g.Blocks[b].Start, i))
+		if way == nil {
+			continue
+		}
+		c.retarget(i, way, start(int(way.to)), start(i+1), edit, targets)
+	}
+	for i, to := range targets {
+		c.f.Insns[i].Target = to
+	}
+	edit.Apply()
+}
+
+// demandedBefore shows the bits demanded before each instruction of block b.
+func (c *cleaner) demandedBefore(d *flow.Demand, g *flow.Graph, b int32, visit func(i int, bits flow.Bits)) {
+	d.Walk(b, func(i int, after *flow.Bits) {
+		now := *after
+		flow.Before(&c.f.Insns[i], &now, arity(c.u, &c.f.Insns[i]))
+		visit(i, now)
+	})
+}
+
+// writes is the registers that an instruction sets.
+func writes(in *code.Insn) registers {
+	class := in.OpCode.Class()
+	switch {
+	case in.IsCall():
+		return regset(asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
+	case class.IsALU(), class == asm.LdXClass, class == asm.LdClass:
+		return regset(in.Dst)
+	case class == asm.StXClass && in.OpCode.Mode() == asm.AtomicMode:
+		return regset(in.Src, asm.R0)
+	}
+	return 0
+}
+
+// way is where a branch leads in the end, and what is set on the way.
+type way struct {
+	to   int32
+	sets registers
+	k    constants
+}
+
+// maxWay bounds how far thread looks along one way.
+const maxWay = 64
+
+// follow walks from the target of the branch at i while what it meets is known.
+func (c *cleaner) follow(i int, k constants) *way {
+	var found *way
+	var sets registers
+	at := c.f.Insns[i].Target
+	for n := 0; n < maxWay; n++ {
+		in := &c.f.Insns[at]
+		switch {
+		case in.IsGoto():
+			at = in.Target
+		case in.IsBranch():
+			taken, ok := k.branch(in)
+			if !ok {
+				return found
+			}
+			if at++; taken {
+				at = in.Target
+			}
+			found = &way{at, sets, k}
+		default:
+			if !k.step(in) {
+				return found
+			}
+			sets |= regset(in.Dst)
+			at++
+		}
+		if int(at) >= len(c.f.Insns) {
+			return found
+		}
+	}
+	return found
+}
+
+// maxSets is how many constants may be set before a branch for a way it then
+// does not need to go.
+const maxSets = 2
+
+// retarget redirects the branch at i when what the way sets is not looked at
+// where it ends, or can be set before the branch without harm to the other way.
+func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit, targets map[int]int32) {
+	br := &c.f.Insns[i]
+	var movs []code.Insn
+	for r := asm.R0; r <= asm.R9; r++ {
+		if !w.sets.has(r) || there[r] == 0 {
+			continue
+		}
+		v := w.k.value[r]
+		operand := br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r
+		if next[r] != 0 || operand || v > maxMask || len(movs) == maxSets {
+			return
+		}
+		movs = append(movs, code.New(asm.Mov.Imm(r, int32(v))))
+	}
+	targets[i] = w.to
+	if len(movs) > 0 {
+		edit.Insert(i, movs...)
+	}
+}
+
+// propagate finds the constants known at the start of each block; nil: the
+// block is not reached.
+func (c *cleaner) propagate(g *flow.Graph) []*constants {
+	in := make([]*constants, len(g.Blocks))
+	in[0] = &constants{}
+	for again := true; again; {
+		again = false
+		for _, b := range g.Order {
+			if in[b] == nil {
+				continue
+			}
+			k := c.after(in[b], g.Blocks[b].Start, g.Blocks[b].End)
+			for _, s := range g.Blocks[b].Succ {
+				if in[s] == nil {
+					copied := k
+					in[s], again = &copied, true
+				} else if in[s].meet(&k) {
+					again = true
+				}
+			}
+		}
+	}
+	return in
+}
+
+// meet forgets what the other does not know to be the same.
+func (k *constants) meet(o *constants) (changed bool) {
+	for r := asm.R0; r <= asm.R9; r++ {
+		if k.known.has(r) && (!o.known.has(r) || o.value[r] != k.value[r]) {
+			k.known &^= regset(r)
+			changed = true
+		}
+	}
+	return changed
+}
+
+// after follows the instructions [start, end) of one block.
+func (c *cleaner) after(k *constants, start, end int) constants {
+	out := *k
+	for i := start; i < end; i++ {
+		if in := &c.f.Insns[i]; !out.step(in) {
+			out.known &^= writes(in)
+		}
+	}
+	return out
+}
+
+// dropKnown drops instructions that set a register to what it holds: thread
+// sets constants of the program's own earlier.
+func (c *cleaner) dropKnown() bool {
+	g := flow.NewGraph(c.f)
+	edit := code.NewEdit(c.f)
+	for b, k := range c.propagate(g) {
+		if k == nil {
+			continue
+		}
+		for i := g.Blocks[b].Start; i < g.Blocks[b].End; i++ {
+			in := &c.f.Insns[i]
+			class := in.OpCode.Class()
+			if class.IsALU() && in.OpCode.ALUOp() == asm.Mov && in.OpCode.Source() == asm.ImmSource && in.CORE == nil &&
+				k.known.has(in.Dst) && in.Constant >= 0 && k.value[in.Dst] == uint64(in.Constant) {
+				edit.Replace(i)
+			}
+			*k = c.after(k, i, i+1)
+		}
+	}
+	return c.apply(edit)
+}
+
+// dropDead drops inserted instructions whose result nobody looks at.
+func (c *cleaner) dropDead() bool {
+	g := flow.NewGraph(c.f)
+	d := c.demand(g)
+	edit := code.NewEdit(c.f)
+	for _, b := range g.Order {
+		d.Walk(b, func(i int, after *flow.Bits) {
+			in := &c.f.Insns[i]
+			class := in.OpCode.Class()
+			if in.Origin < 0 && (class.IsALU() || class == asm.LdXClass || class == asm.LdClass) && after[in.Dst] == 0 {
+				edit.Replace(i)
+			}
+		})
+	}
+	return c.apply(edit)
+}
+
+// dropEmpty drops branches to the next instruction, the program's own among
+// them: what they went around is gone.
+func (c *cleaner) dropEmpty() bool {
+	edit := code.NewEdit(c.f)
+	for i := range c.f.Insns {
+		if in := &c.f.Insns[i]; in.IsBranch() && !in.IsMayGoto() && int(in.Target) == i+1 {
+			edit.Replace(i)
+		}
+	}
+	return c.apply(edit)
+}
+
+func (c *cleaner) apply(e *code.Edit) bool {
+	if e.Empty() {
+		return false
+	}
+	e.Apply()
+	return true
+}

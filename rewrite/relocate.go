@@ -1,0 +1,178 @@
+package rewrite
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/flow"
+)
+
+// relocate gives every instruction with a byte_off record on a hint struct the
+// offset of that member in the struct as the program declares it. For whole
+// members that is what stands there already. For a bit-field it is not: clang
+// leaves the offset rounded down to the alignment of the whole struct and
+// counts on the loader.
+func (j *job) relocate() error {
+	for _, f := range j.funcs {
+		fn := j.u.Funcs[f]
+		var demanded map[int]uint64
+		for i := range fn.Insns {
+			s := offsetInto(&fn.Insns[i])
+			if s == nil {
+				continue
+			}
+			place, err := locate(s, fn.Insns[i].CORE.Access)
+			if err == nil && place.bitfield && fn.Insns[i].OpCode.Class() == asm.LdXClass {
+				if demanded == nil {
+					demanded = j.demandedLoads(fn)
+				}
+				err = place.deduce(&fn.Insns[i], demanded[i], j.u.Order)
+			}
+			if err != nil {
+				return refuse(fn, i, "read it with BPF_CORE_READ_BITFIELD, or declare the has bits as `__u32` bit-fields in a row", "%v", err)
+			}
+			setOffset(&fn.Insns[i], place.off)
+		}
+	}
+	return nil
+}
+
+// offsetInto returns the hint struct that an instruction has an offset into, by
+// its CO-RE record; nil: none.
+func offsetInto(in *code.Insn) *btf.Struct {
+	if in.CORE == nil || in.CORE.Kind != code.FieldByteOffset {
+		return nil
+	}
+	return asHintStruct(in.CORE.Type)
+}
+
+// demandedLoads is, for each load with a record, the bits of it that something
+// looks at.
+func (j *job) demandedLoads(f *code.Func) map[int]uint64 {
+	out := map[int]uint64{}
+	g := flow.NewGraph(f)
+	d := flow.NewDemand(g, nil, func(in *code.Insn) int { return arity(j.u, in) })
+	for _, b := range g.Order {
+		d.Walk(b, func(i int, after *flow.Bits) {
+			if offsetInto(&f.Insns[i]) != nil {
+				out[i] = after[f.Insns[i].Dst]
+			}
+		})
+	}
+	return out
+}
+
+// setOffset puts a field's offset where the instruction has it.
+func setOffset(in *code.Insn, n int64) {
+	switch in.OpCode.Class() {
+	case asm.LdXClass, asm.StXClass, asm.StClass:
+		in.Offset = int16(n)
+	default:
+		in.Constant = n
+	}
+}
+
+// place is where a CO-RE access path leads.
+type place struct {
+	name       string
+	off        int64 // bytes
+	bit, width int64 // of a bit-field
+	bitfield   bool
+}
+
+// locate follows an access path. For a bit-field off is where the integer of
+// its declared type starts that holds it, as libbpf has it (relo_core.c,
+// bpf_core_calc_field_relo).
+func locate(s *btf.Struct, access []int) (place, error) {
+	if len(access) == 0 || access[0] != 0 {
+		return place{}, fmt.Errorf("access %v into struct %s is not to one of its members", access, s.Name)
+	}
+	p := place{name: s.Name}
+	var t btf.Type = s
+	for _, i := range access[1:] {
+		if a, ok := btf.UnderlyingType(t).(*btf.Array); ok {
+			n, err := btf.Sizeof(a.Type)
+			if err != nil {
+				return place{}, err
+			}
+			p.bit += int64(i) * int64(n) * 8
+			t = a.Type
+			continue
+		}
+		m := memberAt(t, i)
+		if m == nil {
+			return place{}, fmt.Errorf("access %v: struct %s has no such member", access, s.Name)
+		}
+		p.bit += int64(m.Offset)
+		p.name, p.width, p.bitfield = m.Name, int64(m.BitfieldSize), m.BitfieldSize > 0
+		t = m.Type
+	}
+	p.off = p.bit / 8
+	if !p.bitfield {
+		return p, nil
+	}
+	n, err := btf.Sizeof(t)
+	if err != nil || n < 1 {
+		return place{}, fmt.Errorf("bit-field %s of type %s", p.name, t.TypeName())
+	}
+	for size := int64(n); ; size *= 2 {
+		if p.off = p.bit / 8 / size * size; p.bit+p.width <= (p.off+size)*8 {
+			return p, nil
+		}
+		if size >= 8 {
+			return place{}, errors.New("bit-field " + p.name + " is wider than any load")
+		}
+	}
+}
+
+func memberAt(t btf.Type, i int) *btf.Member {
+	var members []btf.Member
+	switch u := btf.UnderlyingType(t).(type) {
+	case *btf.Struct:
+		members = u.Members
+	case *btf.Union:
+		members = u.Members
+	}
+	if i < 0 || i >= len(members) {
+		return nil
+	}
+	return &members[i]
+}
+
+// deduce finds where a load of a bit-field starts from the bits of it that the
+// program looks at (or, to change it, leaves alone): they are the field's, and
+// the field's place in the struct is known. clang reads neighbouring bit-fields
+// in one access that need not start where the declared type does, which libbpf
+// would get wrong.
+func (p *place) deduce(in *code.Insn, demanded uint64, order binary.ByteOrder) error {
+	size := int64(in.OpCode.Size().Sizeof())
+	all := ones(int(size * 8))
+	low := int64(-1)
+	for _, m := range []uint64{demanded & all, all &^ demanded} {
+		if bits.OnesCount64(m) == int(p.width) && m>>bits.TrailingZeros64(m) == ones(int(p.width)) {
+			low = int64(bits.TrailingZeros64(m))
+			break
+		}
+	}
+	if low < 0 {
+		if p.bit+p.width <= (p.off+size)*8 && p.off%size == 0 {
+			return nil // read as a whole: where the declared type starts
+		}
+		return fmt.Errorf("it can not be told which bytes hold bit-field %s", p.name)
+	}
+	start := p.bit - low
+	if order == binary.ByteOrder(binary.BigEndian) {
+		start = p.bit + p.width + low - size*8
+	}
+	if start < 0 || start%8 != 0 {
+		return fmt.Errorf("the bits looked at are not those of bit-field %s", p.name)
+	}
+	p.off = start / 8
+	return nil
+}
