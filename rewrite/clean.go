@@ -19,7 +19,7 @@ func (j *job) clean() error {
 		}
 		c := cleaner{u: j.u, f: j.u.Funcs[f]}
 		c.thread()
-		for n := 0; n < maxRounds && (c.dropEmpty() || c.dropKnown() || c.dropDead()); n++ {
+		for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDead()); n++ {
 		}
 	}
 	return nil
@@ -310,6 +310,22 @@ func (c *cleaner) dropDead() bool {
 				edit.Replace(i)
 			}
 		})
+	}
+	return c.apply(edit)
+}
+
+// dropUnreached drops what no way leads to any more; a kernel refuses it.
+func (c *cleaner) dropUnreached() bool {
+	g := flow.NewGraph(c.f)
+	reached := make([]bool, len(g.Blocks))
+	for _, b := range g.Order {
+		reached[b] = true
+	}
+	edit := code.NewEdit(c.f)
+	for b := range g.Blocks {
+		for i := g.Blocks[b].Start; i < g.Blocks[b].End && !reached[b]; i++ {
+			edit.Replace(i)
+		}
 	}
 	return c.apply(edit)
 }

@@ -3,8 +3,10 @@ package rewrite
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/verifier"
@@ -24,6 +26,7 @@ type job struct {
 	plans   []*plan    // by function
 	before  *code.Unit // as it was read
 	tables  *tables
+	asked   []map[string]bool // by function: the hints it looks at
 	report  *Report
 	changed bool
 }
@@ -86,17 +89,31 @@ func (j *job) declare() (err error) {
 	if j.ds, err = declare(j.u); err != nil {
 		return &UnsupportedError{Insn: -1, Msg: err.Error()}
 	}
-	for _, f := range j.u.Funcs {
-		for i := range f.Insns {
-			if c := f.Insns[i].CORE; c != nil {
-				if s := asHintStruct(c.Type); s != nil {
-					j.ds.of(s)
-				}
-			}
+	if len(j.ds.list) == 0 && !j.anyRecord() {
+		return nil
+	}
+	for t, err := range j.u.Types.All() {
+		if err != nil {
+			return &UnsupportedError{Insn: -1, Msg: "BTF: " + err.Error()}
+		}
+		if s, ok := t.(*btf.Struct); ok && isHintStruct(s.Name) {
+			j.ds.of(s)
 		}
 	}
 	j.report.Warnings, err = j.t.check(j.ds)
 	return err
+}
+
+// anyRecord tells whether there is a CO-RE record about a hint struct.
+func (j *job) anyRecord() bool {
+	for _, f := range j.u.Funcs {
+		for i := range f.Insns {
+			if c := f.Insns[i].CORE; c != nil && asHintStruct(c.Type) != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // selectFuncs picks the functions that have to do with hints, those called
@@ -104,12 +121,13 @@ func (j *job) declare() (err error) {
 func (j *job) selectFuncs() error {
 	n := len(j.u.Funcs)
 	j.dirty, j.late = make([]bool, n), make([]bool, n)
+	j.asked = make([]map[string]bool, n)
 	j.finds, j.plans = make([]*found, n), make([]*plan, n)
 	wanted, err := j.wanted()
 	if err != nil {
 		return err
 	}
-	if !j.anyHints() {
+	if len(j.ds.list) == 0 {
 		return nil
 	}
 	calls := j.callGraph()
@@ -155,8 +173,6 @@ func (j *job) wanted() ([]bool, error) {
 	}
 	return out, nil
 }
-
-func (j *job) anyHints() bool { return len(j.ds.list) > 0 }
 
 func (j *job) callGraph() [][]int {
 	calls := make([][]int, len(j.u.Funcs))
@@ -232,10 +248,16 @@ func (j *job) fold() error {
 		if !concerned && !j.callsConcerned(fn) {
 			continue
 		}
+		if err := j.isXDP(fn); concerned && err != nil {
+			return err
+		}
 		for {
 			x, err := find(j.u, fn, j.ds, j.t, j.late[f], j.dirty)
 			if err != nil {
 				return err
+			}
+			if j.asked[f] == nil {
+				j.asked[f] = j.askedOf(x)
 			}
 			if foldDecided(x) {
 				continue
@@ -247,6 +269,33 @@ func (j *job) fold() error {
 				j.late[e.fn] = j.late[e.fn] || e.late
 			}
 			break
+		}
+	}
+	return nil
+}
+
+// otherTypes are the section names by which libbpf knows programs that are not
+// XDP (src/libbpf.c, section_defs), up to the first slash or dot. Any other name
+// may be an XDP program's: iproute2 takes the section it is told.
+var otherTypes = map[string]bool{"socket": true, "sk_reuseport": true, "kprobe": true, "uprobe": true, "kretprobe": true,
+	"uretprobe": true, "ksyscall": true, "kretsyscall": true, "usdt": true, "tc": true, "tcx": true, "classifier": true,
+	"action": true, "netkit": true, "tracepoint": true, "tp": true, "raw_tracepoint": true, "raw_tp": true, "tp_btf": true,
+	"fentry": true, "fmod_ret": true, "fexit": true, "lsm": true, "lsm_cgroup": true, "iter": true, "syscall": true,
+	"perf_event": true, "lwt_in": true, "lwt_out": true, "lwt_xmit": true, "lwt_seg6local": true, "sockops": true,
+	"sk_skb": true, "sk_msg": true, "lirc_mode2": true, "flow_dissector": true, "cgroup_skb": true, "cgroup": true,
+	"struct_ops": true, "sk_lookup": true, "netfilter": true}
+
+// isXDP refuses a program of another kind: its packet has no receive
+// descriptor, or its context no metadata area.
+func (j *job) isXDP(f *code.Func) error {
+	kind, _, _ := strings.Cut(strings.TrimPrefix(f.Section, "?"), "/")
+	kind, _, _ = strings.Cut(kind, ".")
+	if f.Linkage != code.Program || !otherTypes[kind] {
+		return nil
+	}
+	for i := range f.Insns {
+		if r := f.Insns[i].Ref; r.Kind == code.RefExtern && j.u.Externs[r.Index].Name == hintFunc {
+			return refuse(f, i, "move it to a section xdp or xdp.frags", "section %s is not one of XDP programs, and hints are those of an XDP program's packet", f.Section)
 		}
 	}
 	return nil
@@ -298,7 +347,7 @@ func (j *job) plan() error {
 		if j.finds[f] == nil {
 			continue
 		}
-		p, err := makePlan(j.u, j.finds[f], j.t, j.ds.main, j.tables)
+		p, err := makePlan(j.u, j.finds[f], j.t, j.ds, j.tables)
 		if err != nil {
 			return err
 		}
@@ -315,7 +364,7 @@ func (j *job) lower() error {
 		}
 		fn := j.u.Funcs[f]
 		r := ProgramReport{Name: fn.Name, Section: fn.Section, Before: len(j.before.Funcs[f].Insns)}
-		p.tell(&r)
+		j.tell(&r, j.asked[f])
 		if err := p.lower(); err != nil {
 			return err
 		}
@@ -327,46 +376,54 @@ func (j *job) lower() error {
 	return nil
 }
 
-// tell lists the hints that the plan reads.
-func (p *plan) tell(r *ProgramReport) {
-	given, absent := map[string]bool{}, map[string]bool{}
+// askedOf lists the hints that a function looks at or asks after, before any
+// of it is folded.
+func (j *job) askedOf(x *found) map[string]bool {
+	names := map[string]bool{}
 	note := func(m *member) {
-		if h, _ := p.t.hint(m); h != nil {
-			given[h.Name] = true
-		} else if name, has := m.has(); has {
-			absent[name] = true
-		} else if m.name != "" {
-			absent[m.name] = true
+		name := m.name
+		if hint, has := m.has(); has {
+			name = hint
+		}
+		if name != "" && m.integer {
+			names[name] = true
 		}
 	}
-	for _, l := range p.loads {
+	demanded := j.demandedLoads(x.f)
+	for _, l := range x.loads {
 		for i := range l.decl.members {
 			m := &l.decl.members[i]
-			if int64(m.bit) < (l.off+int64(l.size))*8 && int64(m.bit+m.width) > l.off*8 && (p.reads[l.insn] == nil || p.reads[l.insn].looksAt(p.t, m)) {
+			mask := shifted(ones(int(m.width)), m.position(l.off, l.size, j.t.order)) & ones(l.size*8)
+			if mask&demanded[l.insn] != 0 {
 				note(m)
 			}
 		}
 	}
-	if p.copies {
-		for i := range p.main.members {
-			note(&p.main.members[i])
+	for i := range x.answers {
+		if c := x.f.Insns[i].CORE; c.Kind == code.FieldExists {
+			if name, err := accessed(asHintStruct(c.Type), c.Access); err == nil {
+				note(&member{name: name, integer: true})
+			}
 		}
 	}
-	for _, t := range p.tests {
-		for _, h := range t.hints {
-			given[h.Name] = true
+	if x.escaped != 0 {
+		for i := range j.ds.main.members {
+			note(&j.ds.main.members[i])
 		}
 	}
-	r.Hints = sorted(given)
-	for _, name := range sorted(absent) {
-		r.Absent = append(r.Absent, Absent{name, p.t.why(name)})
-	}
+	return names
 }
 
-// looksAt tells whether the bits that m would give to the load are looked at.
-func (r *read) looksAt(t *target, m *member) bool {
-	mask := shifted(ones(int(m.width)), m.position(r.off, r.size, t.order))
-	return mask&r.demanded != 0
+// tell sorts the hints that a function asks for into those that the NIC gives
+// and those that it never does.
+func (j *job) tell(r *ProgramReport, asked map[string]bool) {
+	for _, name := range sorted(asked) {
+		if j.t.desc.Hint(name) != nil {
+			r.Hints = append(r.Hints, name)
+		} else {
+			r.Absent = append(r.Absent, Absent{name, j.t.why(name)})
+		}
+	}
 }
 
 // strip drops the CO-RE records about hint structs: they are answered, and a
@@ -391,7 +448,11 @@ func (j *job) check() error {
 	if !j.changed {
 		return nil
 	}
-	if err := verifier.Check(j.u, verifier.Options{Before: j.before}); err != nil {
+	opts := verifier.Options{Before: j.before}
+	if len(j.opts.Programs) == 0 {
+		opts.Gone = []string{hintFunc}
+	}
+	if err := verifier.Check(j.u, opts); err != nil {
 		return fmt.Errorf("the rewritten code breaks a rule, which is a fault of hintjit: %w", err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"math/bits"
+	"slices"
 	"sort"
 
 	"github.com/cilium/ebpf/asm"
@@ -16,9 +17,10 @@ import (
 // which register or stack slot.
 type plan struct {
 	*found
-	t    *target
-	u    *code.Unit
-	main *declaration // the struct that is built in memory
+	t     *target
+	u     *code.Unit
+	main  *declaration // the struct that is built in memory
+	decls []*declaration
 
 	callAt map[int]bool  // calls of hintjit_rx
 	gone   map[int]bool  // instructions that are dropped
@@ -69,8 +71,8 @@ type test struct {
 }
 
 // makePlan decides everything about f but the instructions.
-func makePlan(u *code.Unit, x *found, t *target, main *declaration, ts *tables) (*plan, error) {
-	p := &plan{found: x, t: t, u: u, main: main, tables: ts, gone: map[int]bool{}, reads: map[int]*read{}, tests: map[int]*test{},
+func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (*plan, error) {
+	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts, gone: map[int]bool{}, reads: map[int]*read{}, tests: map[int]*test{},
 		uses: map[int]uint64{}, fetch: map[int]uint64{}, inUse: map[int]registers{}, before: map[int]registers{}, alive: map[int]uint64{}}
 	p.callAt = map[int]bool{}
 	for _, c := range p.calls {
@@ -110,7 +112,43 @@ func (p *plan) readLoads() error {
 			return refuse(p.f, l.insn, "read members by name", "reads bytes %d to %d of struct %s, which has %d",
 				l.off, l.off+int64(l.size)-1, l.decl.typ.Name, l.decl.size)
 		}
+		if !l.tagged {
+			if d := p.otherwise(l); d != nil {
+				return refuse(p.f, l.insn, "read the members one by one, through a type with preserve_access_index",
+					"reads bytes %d to %d through the hint pointer, which mean one thing in struct %s and another in struct %s",
+					l.off, l.off+int64(l.size)-1, l.decl.typ.Name, d.typ.Name)
+			}
+		}
 		p.reads[l.insn] = &read{load: l, demanded: ones(l.size * 8)}
+	}
+	if d := p.flavoured(); p.copies && d != nil {
+		return refuse(p.f, p.calls[0].insn, "hand on single values, or use one struct only",
+			"the struct has to be built in memory, and the program knows it as struct %s and as struct %s", p.main.typ.Name, d.typ.Name)
+	}
+	return nil
+}
+
+// otherwise finds a declaration by which the bytes of a load are other members
+// than by the one assumed: which of them the program means is not to be known
+// without a CO-RE record.
+func (p *plan) otherwise(l load) *declaration {
+	mine := p.t.parts(l.decl, l.off, l.size, ^uint64(0))
+	for _, d := range p.decls {
+		if !slices.Equal(mine, p.t.parts(d, l.off, l.size, ^uint64(0))) {
+			return d
+		}
+	}
+	return nil
+}
+
+// flavoured finds a declaration that has members elsewhere than the main one.
+func (p *plan) flavoured() *declaration {
+	for _, d := range p.decls {
+		for off := int64(0); off < int64(max(d.size, p.main.size)); off += 8 {
+			if !slices.Equal(p.t.parts(d, off, 8, ^uint64(0)), p.t.parts(p.main, off, 8, ^uint64(0))) {
+				return d
+			}
+		}
 	}
 	return nil
 }
@@ -438,16 +476,31 @@ func (p *plan) asks(i int) bool {
 // every hint in use must have another condition that 0 fails.
 func (p *plan) splitReady(total need) {
 	p.ready = p.t.desc.Ready
-	var first, rest []layouts.Condition
+	kept := need{}
+	kept.add(total)
 	for _, c := range p.t.desc.Ready {
-		_, _, alone := masked(&c)
-		for _, b := range c.Field.Bits {
-			alone = alone && total[b.Word] == 0
+		if _, _, ok := masked(&c); !ok {
+			kept.field(c.Field) // needs more than a comparison in passing
 		}
-		if alone {
-			first = append(first, c)
-		} else {
+	}
+	var first, rest []layouts.Condition
+	for again := true; again; { // a condition that stays keeps its words for others
+		again = false
+		first, rest = nil, nil
+		for _, c := range p.t.desc.Ready {
+			alone := true
+			for _, b := range c.Field.Bits {
+				alone = alone && kept[b.Word] == 0
+			}
+			if alone {
+				first = append(first, c)
+				continue
+			}
 			rest = append(rest, c)
+			for _, b := range c.Field.Bits {
+				again = again || kept[b.Word] == 0
+			}
+			kept.field(c.Field)
 		}
 	}
 	for h := range p.hintsInUse() {

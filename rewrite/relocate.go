@@ -52,15 +52,14 @@ func offsetInto(in *code.Insn) *btf.Struct {
 	return asHintStruct(in.CORE.Type)
 }
 
-// demandedLoads is, for each load with a record, the bits of it that something
-// looks at.
+// demandedLoads is, for each load of f, the bits of it that something looks at.
 func (j *job) demandedLoads(f *code.Func) map[int]uint64 {
 	out := map[int]uint64{}
 	g := flow.NewGraph(f)
 	d := flow.NewDemand(g, nil, func(in *code.Insn) int { return arity(j.u, in) })
 	for _, b := range g.Order {
 		d.Walk(b, func(i int, after *flow.Bits) {
-			if offsetInto(&f.Insns[i]) != nil {
+			if f.Insns[i].OpCode.Class() == asm.LdXClass {
 				out[i] = after[f.Insns[i].Dst]
 			}
 		})

@@ -18,6 +18,7 @@ type comparison struct {
 	field  *layouts.Field
 	values []uint64 // instead: field is one of values,
 	not    bool     // or none of them
+	last   bool     // nothing looks at the word after this
 }
 
 // maxMask is the most that the constant of a 64-bit operation can say without
@@ -104,20 +105,16 @@ func (c comparison) split() (out []comparison) {
 // testReady goes to fail unless the conditions hold that are tested once, on
 // words which are looked at in passing.
 func (e *emitter) testReady(base, through asm.Register, fail int) {
-	for i := range e.p.words {
-		w := &e.p.words[i]
-		if !w.passing {
-			continue
+	var here *word
+	all := e.p.compile(e.p.first)
+	for i, c := range all {
+		c.last = i+1 == len(all) || all[i+1].word != c.word
+		if c.word != here {
+			here = c.word
+			here.home = home{reg: through, placed: true}
+			e.bring(here, base, through)
 		}
-		w.home = home{reg: through, placed: true}
-		e.bring(w, base, through)
-		e.spend = 1 << i
-		for _, c := range e.p.compile(e.p.first) {
-			if c.word == w {
-				e.compare(&c, fail, false)
-			}
-		}
-		e.spend = 0
+		e.compare(&c, fail, false)
 	}
 }
 
@@ -184,7 +181,7 @@ func equals(holds bool) asm.JumpOp {
 
 func (e *emitter) compareMasked(c *comparison, r asm.Register, label int, holds bool) {
 	t := r
-	if c.word.home.slot == 0 && !e.spends(c.word) {
+	if c.word.home.slot == 0 && !e.spends(c.word) && !c.last {
 		var free func()
 		t, free = e.temp()
 		defer free()
