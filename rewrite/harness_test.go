@@ -68,21 +68,44 @@ func compile(t testing.TB, path string, m machine) []byte {
 }
 
 func runClang(path string, m machine) ([]byte, error) {
+	dir, file := filepath.Split(path)
+	cmd := clangFor(m, "-Wall", "-Werror", "-I../shapes", file)
+	cmd.Dir = filepath.Join("testdata", dir)
+	return output(cmd)
+}
+
+// compileText returns the object of a generated C file, which may include what
+// is in testdata/shapes. A generator writes what no person would: no warnings.
+func compileText(t testing.TB, text string, m machine) []byte {
+	t.Helper()
+	if _, err := exec.LookPath(clang); err != nil {
+		t.Skipf("compiling generated programs: %v", err)
+	}
+	cmd := clangFor(m, "-w", "-x", "c", "-")
+	cmd.Dir = filepath.Join("testdata", "shapes")
+	cmd.Stdin = strings.NewReader("#line 1 \"generated.c\"\n" + text)
+	object, err := output(cmd)
+	require.NoError(t, err, "%s", text)
+	return object
+}
+
+func clangFor(m machine, args ...string) *exec.Cmd {
 	target := "bpfel"
 	if m.big {
 		target = "bpfeb"
 	}
-	dir, file := filepath.Split(path)
-	cmd := exec.Command(clang, "-target", target, "-mcpu="+m.cpu, "-O2", "-g", "-Wall", "-Werror",
-		"-fno-ident", "-I../shapes", "-c", file, "-o", "-")
-	cmd.Dir = filepath.Join("testdata", dir)
+	return exec.Command(clang, append([]string{"-target", target, "-mcpu=" + m.cpu, "-O2", "-g",
+		"-fno-ident", "-c", "-o", "-"}, args...)...)
+}
+
+func output(cmd *exec.Cmd) ([]byte, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	object, err := cmd.Output()
+	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, &stderr)
 	}
-	return object, nil
+	return out, nil
 }
 
 // sources lists the C files of a folder of testdata, as compile takes them.
