@@ -2,6 +2,7 @@ package layouts
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -92,6 +93,11 @@ type Condition struct {
 	Not    bool
 	Values []uint64
 	Pos    Pos
+}
+
+// Equal tells whether two conditions say the same.
+func (c Condition) Equal(o Condition) bool {
+	return c.Field == o.Field && c.Not == o.Not && slices.Equal(c.Values, o.Values)
 }
 
 // ValueMap translates a field's value. Keys that are not in Values have no

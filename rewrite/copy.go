@@ -28,7 +28,7 @@ func (p *plan) buildCopy(e *emitter) {
 // copyHint stores one hint and its presence bit, where the struct has them.
 func (p *plan) copyHint(e *emitter, h *layouts.Hint) {
 	end := e.label()
-	e.alternatives(h, false, end, func(a *layouts.Alternative, next int) {
+	e.alternatives(h, end, func(a *layouts.Alternative, next int) {
 		t, free := e.temp()
 		if a.Map != nil || p.declares(h.Name) {
 			e.value(t, h, a, slice{0, h.Decl.Bytes * 8}, next)

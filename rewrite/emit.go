@@ -13,6 +13,7 @@ import (
 // in use, saved on the stack before the code and restored after it.
 type emitter struct {
 	p        *plan
+	insn     int // what the code stands in for, -1: a fetch
 	code     []code.Insn
 	labels   []int          // position of each label, -1 not placed yet
 	jumps    map[int]int    // instruction -> label
@@ -24,7 +25,7 @@ type emitter struct {
 }
 
 func newEmitter(p *plan, free, avoid registers) *emitter {
-	return &emitter{p: p, jumps: map[int]int{}, free: free &^ avoid, avoid: avoid}
+	return &emitter{p: p, insn: -1, jumps: map[int]int{}, free: free &^ avoid, avoid: avoid}
 }
 
 func (e *emitter) op(ins asm.Instruction) { e.code = append(e.code, code.New(ins)) }
@@ -62,26 +63,35 @@ func (e *emitter) ifReg(op asm.JumpOp, a, b asm.Register, label int) {
 func (e *emitter) temp() (r asm.Register, done func()) {
 	set := e.free &^ e.lent
 	if set == 0 {
-		for r := asm.R9; ; r-- {
-			if x := regset(r); (e.avoid|e.lent|e.free)&x == 0 {
-				e.borrowed = append(e.borrowed, r)
-				e.free |= x
-				set = x
-				break
-			}
-		}
+		set = e.borrow()
 	}
 	r = asm.Register(bits.TrailingZeros16(uint16(set)))
 	e.lent |= regset(r)
 	return r, func() { e.lent &^= regset(r) }
 }
 
+// borrow frees a register by saving it on the stack. There should be one: words
+// and the destination are in seven at most (see maxHomes), and no code holds
+// more than three temporaries at a time.
+func (e *emitter) borrow() registers {
+	for r := asm.R9; r <= asm.R9; r-- {
+		if x := regset(r); (e.avoid|e.lent|e.free)&x == 0 {
+			e.borrowed = append(e.borrowed, r)
+			e.free |= x
+			return x
+		}
+	}
+	e.p.short = true
+	return regset(asm.R0)
+}
+
 // spare tells whether temp has a register that need not be saved.
 func (e *emitter) spare() bool { return e.free&^e.lent != 0 }
 
-// callerSaved lists the registers of r0..r5 that are not in keep, r0 last.
-func (e *emitter) callerSaved(keep registers) (out []asm.Register) {
-	for _, r := range []asm.Register{asm.R2, asm.R3, asm.R4, asm.R5, asm.R1, asm.R0} {
+// scratch lists the registers that are not in keep, those first that a call
+// would not have to save.
+func (e *emitter) scratch(keep registers) (out []asm.Register) {
+	for _, r := range []asm.Register{asm.R2, asm.R3, asm.R4, asm.R5, asm.R1, asm.R0, asm.R9, asm.R8, asm.R7, asm.R6} {
 		if !keep.has(r) {
 			out = append(out, r)
 		}
@@ -90,34 +100,61 @@ func (e *emitter) callerSaved(keep registers) (out []asm.Register) {
 }
 
 // finish resolves the labels and returns the code. Labels placed at its end
-// mean whatever runs next.
+// mean whatever runs next. Registers that were borrowed are saved before it and
+// restored on every way out.
 func (e *emitter) finish() []code.Insn {
-	for at, label := range e.jumps {
-		switch pos := e.labels[label]; {
-		case pos <= -2:
-			e.code[at].Target = int32(-2 - pos)
-		default:
-			e.code[at].Target = code.Here(pos)
-		}
-	}
-	if len(e.borrowed) == 0 {
-		return e.code
-	}
-	var out, back []code.Insn
+	var save, restore []code.Insn
 	for i, r := range e.borrowed {
 		slot := int16(-e.p.bottom - 8*(i+1))
 		e.p.borrowed = max(e.p.borrowed, i+1)
-		out = append(out, code.New(asm.StoreMem(asm.R10, slot, r, asm.DWord)))
-		back = append(back, code.New(asm.LoadMem(r, asm.R10, slot, asm.DWord)))
+		save = append(save, code.New(asm.StoreMem(asm.R10, slot, r, asm.DWord)))
+		restore = append(restore, code.New(asm.LoadMem(r, asm.R10, slot, asm.DWord)))
 	}
-	shift := int32(len(out))
-	for _, in := range e.code {
-		if in.Target < code.NoTarget {
-			in.Target -= shift
+	body := len(e.code)
+	e.code = append(e.code, restore...)
+	if len(restore) > 0 {
+		e.restoreOutside(restore)
+	}
+	for at, label := range e.jumps {
+		if pos := e.labels[label]; pos <= -2 {
+			e.code[at].Target = int32(-2 - pos)
+		} else {
+			e.code[at].Target = code.Here(pos + len(save))
 		}
-		out = append(out, in)
 	}
-	return append(out, back...)
+	if len(save) == 0 {
+		return e.code[:body]
+	}
+	return append(save, e.code...)
+}
+
+// restoreOutside sends the branches that leave the code by a landing of their
+// own behind it, which restores what was borrowed.
+func (e *emitter) restoreOutside(restore []code.Insn) {
+	landings := map[int]int{}
+	var outside []int
+	for at := range e.code {
+		label, ok := e.jumps[at]
+		if !ok || e.labels[label] > -2 {
+			continue
+		}
+		if _, ok := landings[label]; !ok {
+			landings[label] = e.label()
+			outside = append(outside, label)
+		}
+		e.jumps[at] = landings[label]
+	}
+	if len(outside) == 0 {
+		return
+	}
+	end := e.label()
+	e.goTo(end)
+	for _, label := range outside {
+		e.at(landings[label])
+		e.code = append(e.code, restore...)
+		e.goTo(label)
+	}
+	e.at(end)
 }
 
 // each visits the words of a set.

@@ -313,7 +313,7 @@ func (x *finder) step(i int, s *state) {
 	case in.IsCall():
 		x.call(i, in, s)
 	case in.IsExit():
-		if s.regs[asm.R0].points() && x.f.Linkage != code.Program {
+		if s.regs[asm.R0].points() {
 			x.refuse(i, "make the function `static __always_inline`, or call hintjit_rx where the hints are read",
 				"returns the hint pointer, which ends with the function")
 		}

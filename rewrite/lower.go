@@ -32,8 +32,9 @@ func (p *plan) lower() error {
 			edit.Replace(i, p.lowerTest(i)...)
 		}
 	}
+	was := *p.f
 	edit.Apply()
-	return nil
+	return p.checkStack(&was)
 }
 
 // lowerCall is what becomes of a call of hintjit_rx.
@@ -72,6 +73,7 @@ func (p *plan) siteOf(i int) uint64 {
 func (p *plan) emitterAt(i int, avoid registers) *emitter {
 	busy := p.before[i] | p.inUse[i] | regset(asm.R10)
 	e := newEmitter(p, 0, avoid)
+	e.insn = i
 	e.each(p.alive[i]|p.uses[i], func(w *word) {
 		busy |= w.home.register()
 		e.avoid |= w.home.register()
@@ -112,7 +114,7 @@ func (e *emitter) signExtend(r asm.Register, size int) {
 func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 	piece := slice{-pt.shift, min(pt.width+pt.shift, r.size*8)}
 	e.spend = e.p.spent(r.insn, pt.hint)
-	if r.known[pt.hint] {
+	if e.p.sure(r.insn, pt.hint) {
 		e.value(dst, pt.hint, &pt.hint.Alternatives[0], piece, 0)
 		return
 	}
@@ -122,7 +124,7 @@ func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 	}
 	end := e.label()
 	e.op(asm.Mov.Imm(dst, 0))
-	e.alternatives(pt.hint, false, end, func(a *layouts.Alternative, next int) {
+	e.alternatives(pt.hint, end, func(a *layouts.Alternative, next int) {
 		e.value(dst, pt.hint, a, piece, next)
 	})
 	e.at(end)
@@ -132,7 +134,7 @@ func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 func (e *emitter) inPlace(dst asm.Register, h *layouts.Hint, a *layouts.Alternative, piece slice) {
 	none, end := e.label(), e.label()
 	e.free |= regset(dst)
-	e.tests(e.p.conditions(a), none)
+	e.tests(e.p.conditions(e.insn, a), none)
 	e.free &^= regset(dst)
 	e.value(dst, h, a, piece, none)
 	e.goTo(end)
@@ -150,7 +152,7 @@ func (e *emitter) addPart(dst asm.Register, r *read, pt *part) {
 	shift := max(pt.shift, 0)
 	piece.width = min(piece.width, r.size*8-shift)
 	done := e.label()
-	e.alternatives(pt.hint, r.known[pt.hint], done, func(a *layouts.Alternative, next int) {
+	e.alternatives(pt.hint, done, func(a *layouts.Alternative, next int) {
 		if pt.has {
 			if a.Map != nil {
 				t, free := e.temp()
@@ -186,7 +188,7 @@ func (e *emitter) setBit(dst asm.Register, bit int) {
 // alternatives makes the code that tries a hint's alternatives in order: body
 // makes the code for the one that holds, and may go to next when it finds that
 // it does not. Control goes to done when one held, or none.
-func (e *emitter) alternatives(h *layouts.Hint, known bool, done int, body func(a *layouts.Alternative, next int)) {
+func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.Alternative, next int)) {
 	last := len(h.Alternatives) - 1
 	for k := range h.Alternatives {
 		a := &h.Alternatives[k]
@@ -194,9 +196,7 @@ func (e *emitter) alternatives(h *layouts.Hint, known bool, done int, body func(
 		if k < last {
 			next = e.label()
 		}
-		if !known {
-			e.tests(e.p.conditions(a), next)
-		}
+		e.tests(e.p.conditions(e.insn, a), next)
 		body(a, next)
 		if k < last {
 			e.goTo(done)
@@ -362,7 +362,7 @@ func (p *plan) lowerTest(i int) []code.Insn {
 			continue
 		}
 		for a := range h.Alternatives {
-			e.testsTo(p.conditions(&h.Alternatives[a]), target)
+			e.testsTo(p.conditions(e.insn, &h.Alternatives[a]), target)
 		}
 	}
 	e.at(next)
@@ -373,7 +373,7 @@ func (p *plan) lowerTest(i int) []code.Insn {
 func (e *emitter) absent(h *layouts.Hint, label int) {
 	there := e.label()
 	for k := range h.Alternatives {
-		c := e.p.conditions(&h.Alternatives[k])
+		c := e.p.conditions(e.insn, &h.Alternatives[k])
 		if k < len(h.Alternatives)-1 {
 			e.testsTo(c, there)
 			continue

@@ -29,9 +29,10 @@ type plan struct {
 	copies bool          // some call builds the struct in memory
 	copyAt int           // where, from r10
 	words  []word
-	first  []layouts.Condition // ready conditions that are tested where words are fetched
-	ready  []layouts.Condition // and those that are tested with each hint
-	entry  bool                // words are fetched at the function's entry, not at the calls
+	held   map[int][]layouts.Condition // conditions that have been seen to hold on every way to i
+	first  []layouts.Condition         // ready conditions that are tested where words are fetched
+	ready  []layouts.Condition         // and those that are tested with each hint
+	entry  bool                        // words are fetched at the function's entry, not at the calls
 
 	uses     map[int]uint64    // words that instruction i reads, by bit
 	fetch    map[int]uint64    // words that call i has to bring
@@ -39,6 +40,7 @@ type plan struct {
 	before   map[int]registers // and before i
 	alive    map[int]uint64    // words live after i
 	borrowed int               // registers saved on the stack for a while
+	short    bool              // a piece of code found no register
 	tables   *tables
 	bottom   int // bytes of stack in use, the program's and ours
 }
@@ -59,8 +61,7 @@ func regset(rs ...asm.Register) (out registers) {
 type read struct {
 	load
 	parts    []part
-	demanded uint64                 // bits of the result that something looks at
-	known    map[*layouts.Hint]bool // hints that are present on every way here
+	demanded uint64 // bits of the result that something looks at
 }
 
 // test is a conditional branch that asks for presence bits and nothing else.
@@ -72,7 +73,7 @@ type test struct {
 
 // makePlan decides everything about f but the instructions.
 func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (*plan, error) {
-	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts, gone: map[int]bool{}, reads: map[int]*read{}, tests: map[int]*test{},
+	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts, gone: map[int]bool{}, held: map[int][]layouts.Condition{}, reads: map[int]*read{}, tests: map[int]*test{},
 		uses: map[int]uint64{}, fetch: map[int]uint64{}, inUse: map[int]registers{}, before: map[int]registers{}, alive: map[int]uint64{}}
 	p.callAt = map[int]bool{}
 	for _, c := range p.calls {
@@ -92,7 +93,8 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	}
 	p.liveWords()
 	p.liveRegisters()
-	return p, p.place()
+	p.place()
+	return p, p.checkStack(p.f)
 }
 
 // dropMoves drops the instructions that only carry a pointer which no longer
@@ -317,7 +319,11 @@ func (p *plan) branchTest(r *read, in *code.Insn, mask uint64, shift int) *test 
 // know finds the hints that a test has shown present on every way to a load.
 func (p *plan) know() {
 	number := map[*layouts.Hint]uint{}
-	for _, t := range p.tests {
+	for i := range p.f.Insns {
+		t := p.tests[i]
+		if t == nil {
+			continue
+		}
 		for _, h := range t.hints {
 			if _, ok := number[h]; !ok && len(h.Alternatives) == 1 && len(number) < 64 {
 				number[h] = uint(len(number))
@@ -343,14 +349,33 @@ func (p *plan) know() {
 			}
 		}
 	}
-	for i, r := range p.reads {
-		r.known = map[*layouts.Hint]bool{}
+	for i := range p.f.Insns {
+		if p.reads[i] == nil && p.tests[i] == nil {
+			continue
+		}
 		for h, n := range number {
 			if in[p.graph.Of[i]]>>n&1 != 0 {
-				r.known[h] = true
+				p.held[i] = append(p.held[i], p.t.desc.Ready...)
+				p.held[i] = append(p.held[i], h.Alternatives[0].When...)
 			}
 		}
 	}
+}
+
+// left is what of conds is not known to hold at instruction i.
+func (p *plan) left(i int, conds []layouts.Condition) (out []layouts.Condition) {
+	for _, c := range conds {
+		if !slices.ContainsFunc(p.held[i], c.Equal) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// sure tells whether hint h is known to be there at instruction i.
+func (p *plan) sure(i int, h *layouts.Hint) bool {
+	return len(h.Alternatives) == 1 && plain(h) &&
+		len(p.left(i, p.t.desc.Ready)) == 0 && len(p.left(i, h.Alternatives[0].When)) == 0
 }
 
 // gained is what the edge from the branch at i to block s shows present.
@@ -374,16 +399,23 @@ func (p *plan) gained(number map[*layouts.Hint]uint, i int, s int32) (bits uint6
 // needs is what instruction i reads of the descriptor.
 func (p *plan) needs(i int) need {
 	n := need{}
+	presence := func(h *layouts.Hint) {
+		for k := range h.Alternatives {
+			a := &h.Alternatives[k]
+			n.conditions(p.left(i, a.When))
+			if a.Map != nil {
+				n.field(a.From)
+			}
+		}
+	}
 	if t := p.tests[i]; t != nil {
 		for _, h := range t.hints {
-			n.presence(h)
+			presence(h)
 		}
 	}
 	if r := p.reads[i]; r != nil {
 		for _, pt := range r.parts {
-			if !r.known[pt.hint] {
-				n.presence(pt.hint)
-			}
+			presence(pt.hint)
 			if !pt.has {
 				n.value(pt.hint)
 			}
@@ -431,10 +463,8 @@ func (p *plan) chooseWords() {
 	}
 	p.splitReady(total)
 	for i, n := range each {
-		if p.asks(i) {
-			n.conditions(p.ready)
-			total.add(n)
-		}
+		n.conditions(p.left(i, p.ready))
+		total.add(n)
 	}
 	passing := need{}
 	passing.conditions(p.first)
@@ -454,20 +484,6 @@ func (p *plan) chooseWords() {
 			}
 		}
 	}
-}
-
-// asks tells whether the code for instruction i tests a hint's presence.
-func (p *plan) asks(i int) bool {
-	r := p.reads[i]
-	if r == nil {
-		return true
-	}
-	for _, pt := range r.parts {
-		if !r.known[pt.hint] {
-			return true
-		}
-	}
-	return false
 }
 
 // splitReady decides which of the descriptor's ready conditions are tested once,
@@ -548,9 +564,10 @@ func (p *plan) hintsInUse() map[*layouts.Hint]bool {
 	return out
 }
 
-// conditions is all that is left to test for an alternative where it is used.
-func (p *plan) conditions(a *layouts.Alternative) []layouts.Condition {
-	return append(p.ready[:len(p.ready):len(p.ready)], a.When...)
+// conditions is all that is left to test for an alternative at instruction i,
+// -1: nothing is known there.
+func (p *plan) conditions(i int, a *layouts.Alternative) []layouts.Condition {
+	return p.left(i, append(p.ready[:len(p.ready):len(p.ready)], a.When...))
 }
 
 // wordOf returns the kept word that holds the layout's word index.
@@ -651,7 +668,7 @@ func (p *plan) written(i int) registers {
 func (p *plan) single(i int) bool {
 	r := p.reads[i]
 	return r != nil && bits.OnesCount64(p.uses[i]) == 1 && len(r.parts) == 1 && !r.parts[0].has &&
-		r.known[r.parts[0].hint] && r.parts[0].hint.Alternatives[0].Map == nil
+		p.sure(i, r.parts[0].hint)
 }
 
 // spends tells whether the test at branch i is the last to look at the only
@@ -673,7 +690,7 @@ func (p *plan) spent(i int, h *layouts.Hint) uint64 {
 		value.value(h)
 	}
 	seen := map[*word]bool{}
-	for _, c := range p.compile(p.conditions(&h.Alternatives[0])) {
+	for _, c := range p.compile(p.conditions(i, &h.Alternatives[0])) {
 		if c.field != nil {
 			value.field(c.field)
 		} else if seen[c.word] {
@@ -692,10 +709,15 @@ func (p *plan) spent(i int, h *layouts.Hint) uint64 {
 
 // maxCallerSaved is how many of r0..r5 words may be kept in: a fetch needs
 // three besides (descriptor, end, limit), and at the entry r1 is the context's.
-const maxCallerSaved = 3
+// maxHomes is how many registers in all: the code for a load needs its
+// destination and up to three more.
+const (
+	maxCallerSaved = 3
+	maxHomes       = 6
+)
 
 // place gives every word a home.
-func (p *plan) place() error {
+func (p *plan) place() {
 	blocked := make([]registers, len(p.words))
 	near := make([]uint64, len(p.words)) // words alive at the same time
 	wish := make([]asm.Register, len(p.words))
@@ -715,7 +737,7 @@ func (p *plan) place() error {
 		p.bottom += int(p.main.size+7) &^ 7
 		p.copyAt = -p.bottom
 	}
-	low := 0
+	low, homes := 0, 0
 	limit := maxCallerSaved
 	if p.entry {
 		limit--
@@ -731,20 +753,18 @@ func (p *plan) place() error {
 			}
 		}
 		h := home{placed: true}
-		reg, ok := pick(taken, wish[w], low < limit)
-		switch {
-		case ok:
+		if reg, ok := pick(taken, wish[w], low < limit); ok && homes < maxHomes {
 			h.reg = reg
+			homes++
 			if reg <= asm.R5 {
 				low++
 			}
-		default:
+		} else {
 			p.bottom += 8
 			h.slot = -p.bottom
 		}
 		p.words[w].home = h
 	}
-	return p.checkStack()
 }
 
 func pick(taken registers, wish asm.Register, callerSaved bool) (asm.Register, bool) {
@@ -774,15 +794,11 @@ func (p *plan) interfere(blocked []registers, near []uint64, wish []asm.Register
 			do(bits.TrailingZeros64(set))
 		}
 	}
-	points := map[int]bool{}
-	for i := range p.alive {
-		points[i] = true
-	}
-	for i := range p.uses {
-		points[i] = true
-	}
-	for i := range points {
+	for i := range p.f.Insns { // in order: the last wish counts
 		alive, uses := p.alive[i], p.uses[i]
+		if alive|uses == 0 {
+			continue
+		}
 		dst := p.f.Insns[i].Dst
 		each(alive, func(w int) {
 			blocked[w] |= p.inUse[i]
@@ -839,11 +855,16 @@ func (p *plan) liveBefore(i int) uint64 {
 // maxStack is MAX_BPF_STACK (linux/filter.h).
 const maxStack = 512
 
-// checkStack refuses a function whose frame would no longer fit.
-func (p *plan) checkStack() error {
+// checkStack refuses a function whose frame would no longer fit. f is the
+// function as the plan knows it.
+func (p *plan) checkStack(f *code.Func) error {
 	own := (p.depth + 7) &^ 7
-	if need := p.bottom + 8*p.borrowed - own; need > 0 && own+need > maxStack {
-		return refuse(p.f, p.calls[0].insn, "use less stack in this function, or read fewer hints in it",
+	need := p.bottom + 8*p.borrowed - own
+	switch {
+	case p.short:
+		return refuse(f, p.calls[0].insn, "read fewer hints in this function", "keeping the hints takes more registers than there are")
+	case need > 0 && own+need > maxStack:
+		return refuse(f, p.calls[0].insn, "use less stack in this function, or read fewer hints in it",
 			"keeping the hints takes %d bytes of stack, and %d of %d are in use", need, p.depth, maxStack)
 	}
 	return nil

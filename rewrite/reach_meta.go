@@ -41,7 +41,7 @@ func (metaReach) when(p *plan) error {
 // either.
 func (metaReach) fetch(e *emitter, words uint64, keep registers) {
 	e.each(words, func(w *word) { keep |= w.home.register() })
-	temps := e.callerSaved(keep | regset(asm.R1))
+	temps := e.scratch(keep | regset(asm.R1))
 	end, limit, start := temps[0], temps[1], asm.R1
 	if keep.has(asm.R1) {
 		start = temps[2]

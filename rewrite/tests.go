@@ -128,6 +128,10 @@ func (e *emitter) tests(conds []layouts.Condition, fail int) {
 // testsTo goes to label when all conditions hold, and on otherwise.
 func (e *emitter) testsTo(conds []layouts.Condition, label int) {
 	cs := e.p.compile(conds)
+	if len(cs) == 0 {
+		e.goTo(label)
+		return
+	}
 	skip := e.label()
 	for i := range cs[:len(cs)-1] {
 		e.compare(&cs[i], skip, false)

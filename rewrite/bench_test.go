@@ -1,0 +1,170 @@
+package rewrite_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/object"
+	"github.com/hintjit/hintjit/rewrite"
+)
+
+// A bulk is how a program of some size is divided into functions.
+type bulk struct {
+	name string
+	fill func(b *builder, total int)
+}
+
+var bulks = []bulk{
+	// Most code of an object has nothing to do with hints.
+	{"plain", func(b *builder, total int) { b.plain("plain", total) }},
+	// Functions of 10,000 instructions, every fiftieth of which reads a hint.
+	{"reads", func(b *builder, total int) {
+		const each = 10_000
+		for i := 0; total > 0; i, total = i+1, total-each {
+			b.reads(fmt.Sprintf("reads%02d", i), min(total, each))
+		}
+	}},
+	// All in one function.
+	{"one", func(b *builder, total int) { b.reads("reads00", total) }},
+}
+
+// BenchmarkObject is what the command does: from the bytes of an object to those
+// of another.
+func BenchmarkObject(b *testing.B) {
+	eachSize(b, func(b *testing.B, object []byte) {
+		for b.Loop() {
+			out, _, err := rewrite.Object(object, rewrite.Options{NIC: "i40e"})
+			if err != nil || len(out) < len(object) {
+				b.Fatalf("%d bytes: %v", len(out), err)
+			}
+		}
+	})
+}
+
+// BenchmarkCollection is what the library does to a specification that was
+// loaded before.
+func BenchmarkCollection(b *testing.B) {
+	eachSize(b, func(b *testing.B, object []byte) {
+		spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+		require.NoError(b, err)
+		for b.Loop() {
+			b.StopTimer()
+			fresh := spec.Copy()
+			b.StartTimer()
+			if _, err := rewrite.Collection(fresh, rewrite.Options{NIC: "i40e"}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func eachSize(b *testing.B, run func(b *testing.B, object []byte)) {
+	for _, bulk := range bulks {
+		for _, size := range []int{1_000, 10_000, 100_000, 1_000_000} {
+			b.Run(fmt.Sprintf("%s/%d", bulk.name, size), func(b *testing.B) {
+				object := build(b, bulk, size)
+				b.ReportAllocs()
+				run(b, object)
+				b.ReportMetric(float64(size)*float64(b.N)/b.Elapsed().Seconds(), "insns/s")
+			})
+		}
+	}
+}
+
+// build makes an object of about size instructions.
+func build(b *testing.B, bulk bulk, size int) []byte {
+	b.Helper()
+	file, err := object.Parse(compile(b, "bench/functions.c", machine{cpu: "v3"}))
+	require.NoError(b, err)
+	maker := &builder{b: b, unit: file.Unit()}
+	bulk.fill(maker, size)
+	out, err := file.Encode(maker.unit)
+	require.NoError(b, err)
+	return out
+}
+
+type builder struct {
+	b    *testing.B
+	unit *code.Unit
+}
+
+func (m *builder) function(name string) *code.Func {
+	for _, f := range m.unit.Funcs {
+		if f.Name == name {
+			return f
+		}
+	}
+	require.FailNow(m.b, "no function "+name)
+	return nil
+}
+
+// everyHint is how many instructions there are to one that reads a hint.
+const everyHint = 50
+
+// plain makes a function of n instructions without hints.
+func (m *builder) plain(name string, n int) {
+	f := m.function(name)
+	body := []code.Insn{code.New(asm.Mov.Reg(asm.R0, asm.R2))}
+	m.finish(f, pad(f, body, n))
+}
+
+// reads makes a function of n instructions that reads hints from its start to
+// its end, each member that it read as it was compiled in turn.
+func (m *builder) reads(name string, n int) {
+	f := m.function(name)
+	var call code.Insn
+	var loads []code.Insn
+	for _, in := range f.Insns {
+		switch {
+		case in.Ref.Kind == code.RefExtern:
+			call = in
+		case in.CORE != nil && in.OpCode.Class() == asm.LdXClass:
+			loads = append(loads, in)
+		}
+	}
+	require.GreaterOrEqual(m.b, len(loads), 3, "%s reads hints", name)
+	body := []code.Insn{
+		code.New(asm.Mov.Reg(asm.R7, asm.R2)),
+		call,
+		code.New(asm.Mov.Reg(asm.R6, asm.R0)),
+		code.New(asm.Mov.Reg(asm.R0, asm.R7)),
+	}
+	for i := 0; len(body) < n; i++ {
+		load := loads[i%len(loads)]
+		load.Origin, load.Dst, load.Src = -1, asm.R1, asm.R6
+		body = append(body, load, code.New(asm.Add.Reg(asm.R0, asm.R1)))
+		body = pad(f, body, min(n, len(body)+everyHint-2))
+	}
+	m.finish(f, body)
+}
+
+func (m *builder) finish(f *code.Func, body []code.Insn) {
+	body[0].Line = f.LineAt(0)
+	f.Insns = append(body, code.New(asm.Return()))
+}
+
+// pad adds instructions up to n, with branches and source lines as often as
+// compiled code has them.
+func pad(f *code.Func, body []code.Insn, n int) []code.Insn {
+	line := f.LineAt(0)
+	for len(body) < n {
+		at := int32(len(body))
+		first := code.New(asm.Mov.Reg(asm.R3, asm.R0))
+		first.Line = line
+		body = append(body, first,
+			code.New(asm.StoreMem(asm.RFP, -8, asm.R3, asm.DWord)),
+			code.New(asm.LSh.Imm(asm.R0, 3)),
+			code.IfImm(asm.JGT, asm.R3, 1000, at+6),
+			code.New(asm.Add.Imm(asm.R0, 7)),
+			code.New(asm.Xor.Reg(asm.R0, asm.R3)),
+			code.New(asm.LoadMem(asm.R4, asm.RFP, -8, asm.DWord)),
+			code.New(asm.Add.Reg(asm.R0, asm.R4)))
+	}
+	return body
+}
