@@ -35,15 +35,7 @@ func NewGraph(f *code.Func) *Graph {
 		}
 	}
 	g := &Graph{F: f, Of: make([]int32, n)}
-	for i := 0; i < n; {
-		start := i
-		for i++; i < n && !leader[i]; i++ {
-		}
-		for k := start; k < i; k++ {
-			g.Of[k] = int32(len(g.Blocks))
-		}
-		g.Blocks = append(g.Blocks, Block{Start: start, End: i})
-	}
+	g.cut(leader)
 	for b := range g.Blocks {
 		last := &f.Insns[g.Blocks[b].End-1]
 		if last.FallsThrough() && g.Blocks[b].End < n {
@@ -53,18 +45,60 @@ func NewGraph(f *code.Func) *Graph {
 			g.link(int32(b), g.Of[last.Target])
 		}
 	}
+	g.linkBack()
 	g.sort()
 	return g
 }
 
-func (g *Graph) link(from, to int32) {
-	for _, s := range g.Blocks[from].Succ {
-		if s == to {
-			return // a branch to the next instruction: one edge
+// cut makes the blocks, each with room for the two successors it can have: one
+// allocation for all of them, as functions may have very many.
+func (g *Graph) cut(leader []bool) {
+	count := 0
+	for i := range g.Of {
+		if leader[i] {
+			count++
 		}
+		g.Of[i] = int32(count - 1)
+	}
+	g.Blocks = make([]Block, count)
+	succ := make([]int32, 2*count)
+	for b := range g.Blocks {
+		g.Blocks[b].Succ = succ[2*b : 2*b : 2*b+2]
+	}
+	for i, b := range g.Of {
+		if leader[i] {
+			g.Blocks[b].Start = i
+		}
+		g.Blocks[b].End = i + 1
+	}
+}
+
+func (g *Graph) link(from, to int32) {
+	if s := g.Blocks[from].Succ; len(s) == 1 && s[0] == to {
+		return // a branch to the next instruction: one edge
 	}
 	g.Blocks[from].Succ = append(g.Blocks[from].Succ, to)
-	g.Blocks[to].Pred = append(g.Blocks[to].Pred, from)
+}
+
+// linkBack fills Pred from Succ, out of one allocation too.
+func (g *Graph) linkBack() {
+	count := make([]int, len(g.Blocks))
+	edges := 0
+	for b := range g.Blocks {
+		for _, s := range g.Blocks[b].Succ {
+			count[s]++
+			edges++
+		}
+	}
+	pred := make([]int32, edges)
+	for b, n := range count {
+		g.Blocks[b].Pred, pred = pred[:0:n], pred[n:]
+	}
+	for b := range g.Blocks {
+		for _, s := range g.Blocks[b].Succ {
+			g.Blocks[s].Pred = append(g.Blocks[s].Pred, int32(b))
+		}
+	}
 }
 
 // sort fills Order by a depth-first walk without recursion: functions may have
@@ -75,6 +109,7 @@ func (g *Graph) sort() {
 	}
 	type frame struct{ block, next int32 }
 	seen := make([]bool, len(g.Blocks))
+	g.Order = make([]int32, 0, len(g.Blocks))
 	stack := []frame{{0, 0}}
 	seen[0] = true
 	for len(stack) > 0 {
