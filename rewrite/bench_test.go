@@ -119,13 +119,24 @@ func (m *builder) plain(name string, n int) {
 func (m *builder) reads(name string, n int) {
 	f := m.function(name)
 	var call code.Insn
-	var loads []code.Insn
-	for _, in := range f.Insns {
+	var loads [][]code.Insn
+	for i, in := range f.Insns {
 		switch {
 		case in.Ref.Kind == code.RefExtern:
 			call = in
 		case in.CORE != nil && in.OpCode.Class() == asm.LdXClass:
-			loads = append(loads, in)
+			load := []code.Insn{in}
+			load[0].Src = asm.R6
+			for _, in := range f.Insns[i+1:] { // of a bit-field, shift and mask
+				if !in.OpCode.Class().IsALU() || in.OpCode.Source() != asm.ImmSource {
+					break
+				}
+				load = append(load, in)
+			}
+			for k := range load {
+				load[k].Origin, load[k].Dst = -1, asm.R1
+			}
+			loads = append(loads, load)
 		}
 	}
 	require.GreaterOrEqual(m.b, len(loads), 3, "%s reads hints", name)
@@ -136,10 +147,10 @@ func (m *builder) reads(name string, n int) {
 		code.New(asm.Mov.Reg(asm.R0, asm.R7)),
 	}
 	for i := 0; len(body) < n; i++ {
-		load := loads[i%len(loads)]
-		load.Origin, load.Dst, load.Src = -1, asm.R1, asm.R6
-		body = append(body, load, code.New(asm.Add.Reg(asm.R0, asm.R1)))
-		body = pad(f, body, min(n, len(body)+everyHint-2))
+		start := len(body)
+		body = append(body, loads[i%len(loads)]...)
+		body = append(body, code.New(asm.Add.Reg(asm.R0, asm.R1)))
+		body = pad(f, body, min(n, start+everyHint))
 	}
 	m.finish(f, body)
 }

@@ -18,7 +18,7 @@ static __noinline __u32 plain(struct xdp_md *ctx, __u32 sum)
 	return sum;
 }
 
-static __always_inline __u32 read(struct xdp_md *ctx, __u32 sum)
+static __attribute__((always_inline)) inline __u32 read(struct xdp_md *ctx, __u32 sum)
 {
 	const struct hintjit_rx *h = hintjit_rx(ctx);
 
