@@ -3,6 +3,7 @@ package rewrite
 import (
 	"encoding/binary"
 	"math/bits"
+	"sort"
 
 	"github.com/cilium/ebpf/asm"
 
@@ -92,4 +93,227 @@ func (t *target) cut(index int, mask uint64) word {
 	}
 	w.swap = w.size > 1 && t.desc.Word.BigEndian != (t.order == binary.BigEndian)
 	return w
+}
+
+// needs is what instruction i reads of the descriptor.
+func (p *plan) needs(i int) need {
+	n := need{}
+	presence := func(h *layouts.Hint) {
+		for k := range h.Alternatives {
+			a := &h.Alternatives[k]
+			n.conditions(p.left(i, a.When))
+			if a.Map != nil {
+				n.field(a.From)
+			}
+		}
+	}
+	if t := p.tests[i]; t != nil {
+		for _, h := range t.hints {
+			presence(h)
+		}
+	}
+	if r := p.reads[i]; r != nil {
+		for _, pt := range r.parts {
+			presence(pt.hint)
+			if !pt.has {
+				n.value(pt.hint)
+			}
+		}
+	}
+	return n
+}
+
+// copyNeeds is what building the struct in memory reads.
+func (p *plan) copyNeeds() need {
+	n := need{}
+	d := p.main
+	for i := range d.members {
+		if h, has := p.t.hint(&d.members[i]); h != nil {
+			n.presence(h)
+			if !has {
+				n.value(h)
+			}
+		}
+	}
+	return n
+}
+
+// chooseWords cuts the descriptor into the words this function keeps, and notes
+// who reads which.
+func (p *plan) chooseWords() {
+	each := map[int]need{}
+	for i := range p.tests {
+		each[i] = p.needs(i)
+	}
+	for i := range p.reads {
+		each[i] = p.needs(i)
+	}
+	if p.copies {
+		n := p.copyNeeds()
+		for _, c := range p.calls {
+			if c.site&p.escaped != 0 {
+				each[c.insn] = n
+			}
+		}
+	}
+	total := need{}
+	for _, n := range each {
+		total.add(n)
+	}
+	p.splitReady(total)
+	for i, n := range each {
+		n.conditions(p.left(i, p.ready))
+		total.add(n)
+	}
+	passing := need{}
+	passing.conditions(p.first)
+	for index, mask := range total {
+		p.words = append(p.words, p.t.cut(index, mask))
+	}
+	for index, mask := range passing {
+		w := p.t.cut(index, mask)
+		w.passing = true
+		p.words = append(p.words, w)
+	}
+	sort.Slice(p.words, func(a, b int) bool { return p.words[a].index < p.words[b].index })
+	for i, n := range each {
+		for w := range p.words {
+			if n[p.words[w].index] != 0 {
+				p.uses[i] |= 1 << w
+			}
+		}
+	}
+}
+
+// splitReady decides which of the descriptor's ready conditions are tested once,
+// where it is fetched: those on words that are read for nothing else. A
+// descriptor that fails them then is as good as none, and its words are 0; so
+// every hint in use must have another condition that 0 fails.
+func (p *plan) splitReady(total need) {
+	p.ready = p.t.desc.Ready
+	kept := need{}
+	kept.add(total)
+	for _, c := range p.t.desc.Ready {
+		if _, _, ok := masked(&c); !ok {
+			kept.field(c.Field) // needs more than a comparison in passing
+		}
+	}
+	var first, rest []layouts.Condition
+	for again := true; again; { // a condition that stays keeps its words for others
+		again = false
+		first, rest = nil, nil
+		for _, c := range p.t.desc.Ready {
+			alone := true
+			for _, b := range c.Field.Bits {
+				alone = alone && kept[b.Word] == 0
+			}
+			if alone {
+				first = append(first, c)
+				continue
+			}
+			rest = append(rest, c)
+			for _, b := range c.Field.Bits {
+				again = again || kept[b.Word] == 0
+			}
+			kept.field(c.Field)
+		}
+	}
+	for h := range p.hintsInUse() {
+		for k := range h.Alternatives {
+			if !failsOnZero(rest) && !failsOnZero(h.Alternatives[k].When) {
+				return
+			}
+		}
+	}
+	p.first, p.ready = first, rest
+}
+
+func failsOnZero(conds []layouts.Condition) bool {
+	for _, c := range conds {
+		zero := false
+		for _, v := range c.Values {
+			zero = zero || v == 0
+		}
+		if zero == c.Not {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *plan) hintsInUse() map[*layouts.Hint]bool {
+	out := map[*layouts.Hint]bool{}
+	for _, t := range p.tests {
+		for _, h := range t.hints {
+			out[h] = true
+		}
+	}
+	for _, r := range p.reads {
+		for _, pt := range r.parts {
+			out[pt.hint] = true
+		}
+	}
+	if p.copies {
+		for i := range p.main.members {
+			if h, _ := p.t.hint(&p.main.members[i]); h != nil {
+				out[h] = true
+			}
+		}
+	}
+	return out
+}
+
+// conditions is all that is left to test for an alternative at instruction i,
+// -1: nothing is known there.
+func (p *plan) conditions(i int, a *layouts.Alternative) []layouts.Condition {
+	return p.left(i, append(p.ready[:len(p.ready):len(p.ready)], a.When...))
+}
+
+// wordOf returns the kept word that holds the layout's word index.
+func (p *plan) wordOf(index int) *word {
+	i := sort.Search(len(p.words), func(i int) bool { return p.words[i].index >= index })
+	return &p.words[i]
+}
+
+// liveWords finds where each word has to be kept, and which words a call has to
+// bring.
+func (p *plan) liveWords() {
+	in := make([]uint64, len(p.graph.Blocks))
+	scan := func(b int32, write bool) uint64 {
+		live := uint64(0)
+		for _, s := range p.graph.Blocks[b].Succ {
+			live |= in[s]
+		}
+		for i := p.graph.Blocks[b].End - 1; i >= p.graph.Blocks[b].Start; i-- {
+			if write && live != 0 {
+				p.alive[i] = live
+			}
+			if p.isCall(i) {
+				if write {
+					p.fetch[i] = live | p.uses[i]
+				}
+				if !p.entry {
+					live = 0
+					continue
+				}
+			}
+			live |= p.uses[i]
+		}
+		return live
+	}
+	for again := true; again; {
+		again = false
+		for k := len(p.graph.Order) - 1; k >= 0; k-- {
+			b := p.graph.Order[k]
+			if live := scan(b, false); live != in[b] {
+				in[b], again = live, true
+			}
+		}
+	}
+	for _, b := range p.graph.Order {
+		scan(b, true)
+	}
+	if p.entry {
+		p.fetch = map[int]uint64{-1: in[0]}
+	}
 }

@@ -1,0 +1,275 @@
+package rewrite
+
+import (
+	"math/bits"
+	"sort"
+
+	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/flow"
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// registers is a set of r0..r10.
+type registers uint16
+
+func (r registers) has(x asm.Register) bool { return r>>x&1 != 0 }
+
+func regset(rs ...asm.Register) (out registers) {
+	for _, r := range rs {
+		out |= 1 << r
+	}
+	return out
+}
+
+// liveRegisters notes the program's registers around the places that matter:
+// where a word is alive and where code is put.
+func (p *plan) liveRegisters() {
+	p.demand(func(i int, d *flow.Bits) {
+		if p.alive[i] == 0 && p.uses[i] == 0 && !p.isCall(i) && i != 0 {
+			return
+		}
+		after := liveSet(d)
+		now := *d
+		if !p.effect(i, &now) {
+			flow.Before(&p.f.Insns[i], &now, arity(p.u, &p.f.Insns[i]))
+		}
+		p.before[i] = liveSet(&now)
+		p.inUse[i] = after | p.written(i)
+	})
+}
+
+func liveSet(d *flow.Bits) (out registers) {
+	for r, m := range d {
+		if m != 0 {
+			out |= 1 << r
+		}
+	}
+	return out
+}
+
+// written is the registers that instruction i overwrites.
+func (p *plan) written(i int) registers {
+	in := &p.f.Insns[i]
+	switch class := in.OpCode.Class(); {
+	case p.gone[i] || p.tests[i] != nil:
+		return 0
+	case p.isCall(i):
+		return 0 // its own code chooses
+	case in.IsCall():
+		return regset(asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
+	case class.IsALU(), class == asm.LdXClass, class == asm.LdClass:
+		return regset(in.Dst)
+	case class == asm.StXClass && in.OpCode.Mode() == asm.AtomicMode:
+		return regset(in.Src, asm.R0)
+	}
+	return 0
+}
+
+// single is the one word that load i reads and nothing else besides, so that
+// its home may be the load's own destination.
+func (p *plan) single(i int) bool {
+	r := p.reads[i]
+	return r != nil && bits.OnesCount64(p.uses[i]) == 1 && len(r.parts) == 1 && !r.parts[0].has &&
+		p.sure(i, r.parts[0].hint)
+}
+
+// spends tells whether the test at branch i is the last to look at the only
+// word it reads: the word may then be kept where the test wants it.
+func (p *plan) spends(i int) bool {
+	t := p.tests[i]
+	return t != nil && len(t.hints) == 1 && bits.OnesCount64(p.uses[i]) == 1 && p.spent(i, t.hints[0]) == p.uses[i]
+}
+
+// spent is the words that the conditions of hint h are the last to look at, in
+// the code for instruction i, and look at once: masking them needs no copy.
+func (p *plan) spent(i int, h *layouts.Hint) uint64 {
+	if len(h.Alternatives) != 1 {
+		return 0
+	}
+	spent := p.uses[i] &^ p.alive[i]
+	value := need{}
+	if p.reads[i] != nil {
+		value.value(h)
+	}
+	seen := map[*word]bool{}
+	for _, c := range p.compile(p.conditions(i, &h.Alternatives[0])) {
+		if c.field != nil {
+			value.field(c.field)
+		} else if seen[c.word] {
+			value[c.word.index] = 1
+		} else {
+			seen[c.word] = true
+		}
+	}
+	for w := range p.words {
+		if value[p.words[w].index] != 0 {
+			spent &^= 1 << w
+		}
+	}
+	return spent
+}
+
+// maxCallerSaved is how many of r0..r5 words may be kept in: a fetch needs
+// three besides (descriptor, end, limit), and at the entry r1 is the context's.
+// maxHomes is how many registers in all: the code for a load needs its
+// destination and up to three more.
+const (
+	maxCallerSaved = 3
+	maxHomes       = 6
+)
+
+// place gives every word a home.
+func (p *plan) place() {
+	blocked := make([]registers, len(p.words))
+	near := make([]uint64, len(p.words)) // words alive at the same time
+	wish := make([]asm.Register, len(p.words))
+	weight := make([]int, len(p.words))
+	for w := range p.words {
+		wish[w] = asm.R10
+		blocked[w] = regset(asm.R10)
+	}
+	p.interfere(blocked, near, wish, weight)
+	order := make([]int, len(p.words))
+	for w := range order {
+		order[w] = w
+	}
+	sort.SliceStable(order, func(a, b int) bool { return weight[order[a]] > weight[order[b]] })
+	p.bottom = (p.depth + 7) &^ 7
+	if p.copies {
+		p.bottom += int(p.main.size+7) &^ 7
+		p.copyAt = -p.bottom
+	}
+	low, homes := 0, 0
+	limit := maxCallerSaved
+	if p.entry {
+		limit--
+	}
+	for _, w := range order {
+		if p.words[w].passing {
+			continue
+		}
+		taken := blocked[w]
+		for o := range p.words {
+			if near[w]>>o&1 != 0 && p.words[o].home.placed && p.words[o].home.slot == 0 {
+				taken |= regset(p.words[o].home.reg)
+			}
+		}
+		h := home{placed: true}
+		if reg, ok := pick(taken, wish[w], low < limit); ok && homes < maxHomes {
+			h.reg = reg
+			homes++
+			if reg <= asm.R5 {
+				low++
+			}
+		} else {
+			p.bottom += 8
+			h.slot = -p.bottom
+		}
+		p.words[w].home = h
+	}
+}
+
+func pick(taken registers, wish asm.Register, callerSaved bool) (asm.Register, bool) {
+	if wish <= asm.R9 && !taken.has(wish) && (wish > asm.R5 || callerSaved) {
+		return wish, true
+	}
+	if callerSaved {
+		for _, r := range []asm.Register{asm.R5, asm.R4, asm.R3, asm.R2, asm.R0, asm.R1} {
+			if !taken.has(r) {
+				return r, true
+			}
+		}
+	}
+	for r := asm.R9; r >= asm.R6; r-- {
+		if !taken.has(r) {
+			return r, true
+		}
+	}
+	return 0, false
+}
+
+// interfere gathers, for each word, the registers and the other words that are
+// in use while it is alive.
+func (p *plan) interfere(blocked []registers, near []uint64, wish []asm.Register, weight []int) {
+	each := func(set uint64, do func(w int)) {
+		for ; set != 0; set &= set - 1 {
+			do(bits.TrailingZeros64(set))
+		}
+	}
+	for i := range p.f.Insns { // in order: the last wish counts
+		alive, uses := p.alive[i], p.uses[i]
+		if alive|uses == 0 {
+			continue
+		}
+		dst := p.f.Insns[i].Dst
+		each(alive, func(w int) {
+			blocked[w] |= p.inUse[i]
+			near[w] |= alive
+		})
+		each(uses, func(w int) {
+			weight[w]++
+			near[w] |= alive | uses
+			if p.isCall(i) { // to build the struct: on top of what lives on
+				blocked[w] |= p.inUse[i] | regset(asm.R0)
+				return
+			}
+			blocked[w] |= p.before[i]
+			if t := p.tests[i]; t != nil {
+				if p.spends(i) {
+					wish[w] = t.spare
+				} else {
+					blocked[w] |= regset(t.spare) // where the comparison is made
+				}
+				return
+			}
+			if p.single(i) && alive>>w&1 == 0 {
+				wish[w] = dst
+			} else {
+				blocked[w] |= regset(dst)
+			}
+		})
+		if p.isCall(i) {
+			each(p.fetch[i], func(w int) { near[w] |= p.fetch[i] })
+		}
+	}
+	for _, b := range p.graph.Order { // words and registers that come into a block
+		i := p.graph.Blocks[b].Start
+		each(p.liveBefore(i), func(w int) {
+			blocked[w] |= p.before[i]
+			near[w] |= p.liveBefore(i)
+		})
+	}
+	if p.entry {
+		each(p.fetch[-1], func(w int) {
+			blocked[w] |= regset(asm.R1)
+			near[w] |= p.fetch[-1]
+		})
+	}
+}
+
+func (p *plan) liveBefore(i int) uint64 {
+	if p.isCall(i) && !p.entry {
+		return 0
+	}
+	return p.alive[i] | p.uses[i]
+}
+
+// maxStack is MAX_BPF_STACK (linux/filter.h).
+const maxStack = 512
+
+// checkStack refuses a function whose frame would no longer fit. f is the
+// function as the plan knows it.
+func (p *plan) checkStack(f *code.Func) error {
+	own := (p.depth + 7) &^ 7
+	need := p.bottom + 8*p.borrowed - own
+	switch {
+	case p.short:
+		return refuse(f, p.calls[0].insn, "read fewer hints in this function", "keeping the hints takes more registers than there are")
+	case need > 0 && own+need > maxStack:
+		return refuse(f, p.calls[0].insn, "use less stack in this function, or read fewer hints in it",
+			"keeping the hints takes %d bytes of stack, and %d of %d are in use", need, p.depth, maxStack)
+	}
+	return nil
+}

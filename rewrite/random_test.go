@@ -1,0 +1,47 @@
+package rewrite_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/rewrite"
+)
+
+// So many files of so many programs are tried in one run of TestRandomPrograms.
+const randomFiles, programsPerFile, packetsPerProgram = 12, 20, 40
+
+// Programs that nobody thought of do after rewriting what they do before it,
+// where hintjit_rx is a function that returns a struct filled from the truth.
+func TestRandomPrograms(t *testing.T) {
+	rng := random(t)
+	all := nics(t)
+	machines := slices.Concat(runnable, foreign)
+	for i := range randomFiles {
+		n, m := all[rng.IntN(len(all))], machines[rng.IntN(len(machines))]
+		packets := samples(rng, n.descriptor)
+		rng.Shuffle(len(packets), func(i, j int) { packets[i], packets[j] = packets[j], packets[i] })
+		packets = packets[:min(len(packets), packetsPerProgram)]
+		file := generate(rng, n, packets, programsPerFile)
+		t.Run(fmt.Sprintf("%d/%s/%s", i, n, m), func(t *testing.T) {
+			t.Parallel()
+			object := compileText(t, file.text, m)
+			before := newInterpreter(t, object, m.order())
+			before.answerRecords(t, n)
+			_, _, err := rewrite.Object(object, n.options())
+			require.NoError(t, err, "%s", file.text)
+			after := runner(t, object, n, m)
+			for name, text := range file.programs {
+				for _, s := range packets {
+					want, err := before.run(name, s)
+					require.NoError(t, err, "program %s, metadata %x\n%s", name, s.meta, text)
+					if list := after(name, s).differ(want); list != nil {
+						t.Fatalf("%s: %q\nmetadata %x\npacket %x\nhints %v\n%s", name, list, s.meta, s.packet, s.hints(m.order()), text)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,55 @@
+package rewrite
+
+import (
+	"github.com/hintjit/hintjit/internal/code"
+)
+
+// askedOf lists the hints that a function looks at or asks after, before any
+// of it is folded.
+func (j *job) askedOf(x *found) map[string]bool {
+	names := map[string]bool{}
+	note := func(m *member) {
+		name := m.name
+		if hint, has := m.has(); has {
+			name = hint
+		}
+		if name != "" && m.integer {
+			names[name] = true
+		}
+	}
+	demanded := j.demandedLoads(x.f)
+	for _, l := range x.loads {
+		for i := range l.decl.members {
+			m := &l.decl.members[i]
+			mask := shifted(ones(int(m.width)), m.position(l.off, l.size, j.t.order)) & ones(l.size*8)
+			if mask&demanded[l.insn] != 0 {
+				note(m)
+			}
+		}
+	}
+	for i := range x.answers {
+		if c := x.f.Insns[i].CORE; c.Kind == code.FieldExists {
+			if name, err := accessed(asHintStruct(c.Type), c.Access); err == nil {
+				note(&member{name: name, integer: true})
+			}
+		}
+	}
+	if x.escaped != 0 {
+		for i := range j.ds.main.members {
+			note(&j.ds.main.members[i])
+		}
+	}
+	return names
+}
+
+// tell sorts the hints that a function asks for into those that the NIC gives
+// and those that it never does.
+func (j *job) tell(r *ProgramReport, asked map[string]bool) {
+	for _, name := range sorted(asked) {
+		if j.t.desc.Hint(name) != nil {
+			r.Hints = append(r.Hints, name)
+		} else {
+			r.Absent = append(r.Absent, Absent{name, j.t.why(name)})
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package rewrite
+
+// state is find's knowledge between two instructions.
+type state struct {
+	regs  [11]value
+	slots []slot // spilled values worth knowing, by offset
+	late  bool   // the metadata area may have changed since the packet came
+}
+
+type slot struct {
+	off int64
+	v   value
+}
+
+func (s *state) slot(off int64) value {
+	for _, x := range s.slots {
+		if x.off == off {
+			return x.v
+		}
+	}
+	return value{kind: other}
+}
+
+// forget drops what is known of the stack bytes [off, off+n).
+func (s *state) forget(off int64, n int) {
+	keep := s.slots[:0:0]
+	for _, x := range s.slots {
+		if x.off+8 <= off || x.off >= off+int64(n) {
+			keep = append(keep, x)
+		}
+	}
+	s.slots = keep
+}
+
+func (s *state) join(b *state) (changed bool) {
+	for r := range s.regs {
+		if j := join(s.regs[r], b.regs[r]); j != s.regs[r] {
+			s.regs[r], changed = j, true
+		}
+	}
+	if b.late && !s.late {
+		s.late, changed = true, true
+	}
+	var slots []slot
+	for _, x := range s.slots {
+		j := join(x.v, b.slot(x.off))
+		if j != x.v {
+			changed = true
+		}
+		if j.kind != other {
+			slots = append(slots, slot{x.off, j})
+		}
+	}
+	for _, x := range b.slots { // a pointer on one side only
+		if s.slot(x.off).kind == other && x.v.points() && !has(slots, x.off) {
+			slots = append(slots, slot{x.off, join(x.v, value{kind: other})})
+			changed = true
+		}
+	}
+	s.slots = slots
+	return changed
+}
+
+func has(slots []slot, off int64) bool {
+	for _, x := range slots {
+		if x.off == off {
+			return true
+		}
+	}
+	return false
+}
