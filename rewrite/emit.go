@@ -21,6 +21,7 @@ type emitter struct {
 	lent     registers      // handed out
 	avoid    registers      // must keep their values: operands of this code
 	borrowed []asm.Register // saved and restored
+	zeroes   bool           // a value that is absent leaves 0 in its register
 	spend    uint64         // words that a comparison may mask where they are kept: its last use
 }
 

@@ -140,7 +140,7 @@ func nics(t testing.TB) []nic {
 	invented, err := layouts.LoadFile(filepath.Join("testdata", "invented.yaml"))
 	require.NoError(t, err)
 	all := []*layouts.Layout{invented}
-	for _, name := range []string{"i40e", "ice", "mlx5_core"} {
+	for _, name := range layouts.Names() {
 		l, err := layouts.Shipped(name)
 		require.NoError(t, err)
 		all = append(all, l)

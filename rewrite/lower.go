@@ -3,6 +3,7 @@ package rewrite
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/cilium/ebpf/asm"
 
@@ -124,6 +125,7 @@ func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 	}
 	end := e.label()
 	e.op(asm.Mov.Imm(dst, 0))
+	e.zeroes = true
 	e.alternatives(pt.hint, end, func(a *layouts.Alternative, next int) {
 		e.value(dst, pt.hint, a, piece, next)
 	})
@@ -190,13 +192,15 @@ func (e *emitter) setBit(dst asm.Register, bit int) {
 // it does not. Control goes to done when one held, or none.
 func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.Alternative, next int)) {
 	last := len(h.Alternatives) - 1
+	shared := e.p.shared(e.insn, h)
+	e.tests(shared, done)
 	for k := range h.Alternatives {
 		a := &h.Alternatives[k]
 		next := done
 		if k < last {
 			next = e.label()
 		}
-		e.tests(e.p.conditions(e.insn, a), next)
+		e.tests(without(e.p.conditions(e.insn, a), shared), next)
 		body(a, next)
 		if k < last {
 			e.goTo(done)
@@ -205,11 +209,39 @@ func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.A
 	}
 }
 
+// shared is what all alternatives of a hint ask, when there are several: it is
+// tested once.
+func (p *plan) shared(i int, h *layouts.Hint) (out []layouts.Condition) {
+	if len(h.Alternatives) == 1 {
+		return nil
+	}
+	for _, c := range p.conditions(i, &h.Alternatives[0]) {
+		everywhere := true
+		for k := range h.Alternatives {
+			everywhere = everywhere && slices.ContainsFunc(p.conditions(i, &h.Alternatives[k]), c.Equal)
+		}
+		if everywhere {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func without(conds, drop []layouts.Condition) (out []layouts.Condition) {
+	for _, c := range conds {
+		if !slices.ContainsFunc(drop, c.Equal) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // slice is the bits [low, low+width) of a value.
 type slice struct{ low, width int }
 
 // value makes dst the slice of an alternative's value, its conditions holding.
-// Where a map has no translation it goes to absent, with 0 in dst.
+// Where a map has no translation it goes to absent, with 0 in dst if that is
+// what absent means there (zeroes).
 func (e *emitter) value(dst asm.Register, h *layouts.Hint, a *layouts.Alternative, s slice, absent int) {
 	swap := h.Decl.Network && h.Decl.Bytes > 1 && !e.p.t.bigEndian()
 	switch {
@@ -231,21 +263,21 @@ func (e *emitter) value(dst asm.Register, h *layouts.Hint, a *layouts.Alternativ
 		return
 	}
 	e.field(dst, a.From)
-	width := a.From.Width()
+	most := ones(a.From.Width()) // the highest value dst may have
 	if a.Map != nil {
-		width = e.lookup(dst, a.From, a.Map, absent)
+		most = e.lookup(dst, a.From, a.Map, absent)
 	}
 	for _, c := range a.Convert {
-		width = e.convert(dst, c, width)
+		most = e.convert(dst, c, most)
 	}
 	if swap {
 		e.op(e.swap(dst, h.Decl.Bytes))
-		width = h.Decl.Bytes * 8
+		most = ones(h.Decl.Bytes * 8)
 	}
 	if s.low > 0 {
 		e.op(asm.RSh.Imm(dst, int32(s.low)))
 	}
-	if width-s.low > s.width {
+	if most>>s.low > ones(s.width) {
 		e.keepLow(dst, s.width)
 	}
 }
@@ -278,48 +310,53 @@ func (e *emitter) constant(dst asm.Register, v uint64) {
 	e.op(asm.LoadImm(dst, int64(v), asm.DWord))
 }
 
-// convert applies one conversion; it returns how many bits the result may have.
-func (e *emitter) convert(dst asm.Register, c layouts.Conversion, width int) int {
+// convert applies one conversion to dst, which is most at the highest; it
+// returns what it is at the highest then. The layout's checker has seen to it
+// that nothing overflows.
+func (e *emitter) convert(dst asm.Register, c layouts.Conversion, most uint64) uint64 {
+	op, result := asm.Add, most+c.Arg
 	switch c.Op {
-	case layouts.Net16, layouts.Net32:
-		size := 2
-		if c.Op == layouts.Net32 {
-			size = 4
-		}
-		if e.p.t.bigEndian() {
-			e.keepLow(dst, size*8)
-		} else {
-			e.op(e.swap(dst, size))
-		}
-		return size * 8
+	case layouts.Net16:
+		return e.network(dst, 2)
+	case layouts.Net32:
+		return e.network(dst, 4)
 	case layouts.Shl:
-		e.op(asm.LSh.Imm(dst, int32(c.Arg)))
-		return min(64, width+int(c.Arg))
+		op, result = asm.LSh, most<<c.Arg
 	case layouts.Shr:
-		e.op(asm.RSh.Imm(dst, int32(c.Arg)))
-		return max(1, width-int(c.Arg))
+		op, result = asm.RSh, most>>c.Arg
+	case layouts.Mul:
+		op, result = asm.Mul, most*c.Arg
 	}
-	op := asm.Add
-	if c.Op == layouts.Mul {
-		op = asm.Mul
-	}
-	if c.Arg < 1<<31 {
+	if c.Arg <= maxMask {
 		e.op(op.Imm(dst, int32(c.Arg)))
-		return 64
+		return result
 	}
 	t, free := e.temp()
 	e.constant(t, c.Arg)
 	e.op(op.Reg(dst, t))
 	free()
-	return 64
+	return result
+}
+
+// network makes the number in dst what its size bytes in network order are to
+// the machine.
+func (e *emitter) network(dst asm.Register, size int) (most uint64) {
+	if e.p.t.bigEndian() {
+		e.keepLow(dst, size*8)
+	} else {
+		e.op(e.swap(dst, size))
+	}
+	return ones(size * 8)
 }
 
 // lookup translates the number in dst through a table of the unit. An entry of
 // 0 says that there is no translation; a map that has 0 among its values is
 // stored one higher.
-func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap, absent int) (width int) {
+func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap, absent int) (most uint64) {
 	tab := e.p.tables.of(m, f.Width())
-	if tab.bounded {
+	if tab.bounded && !e.zeroes {
+		e.ifImm(asm.JGT, dst, int32(tab.entries-1), absent)
+	} else if tab.bounded {
 		within := e.label()
 		e.ifImm(asm.JLE, dst, int32(tab.entries-1), within)
 		e.op(asm.Mov.Imm(dst, 0))
@@ -340,7 +377,7 @@ func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap
 	if tab.biased {
 		e.op(asm.Sub.Imm(dst, 1))
 	}
-	return tab.size * 8
+	return tab.most
 }
 
 // lowerTest makes a branch on presence bits one on the descriptor.
@@ -361,8 +398,10 @@ func (p *plan) lowerTest(i int) []code.Insn {
 			e.absent(h, next)
 			continue
 		}
+		shared := p.shared(i, h)
+		e.tests(shared, next)
 		for a := range h.Alternatives {
-			e.testsTo(p.conditions(e.insn, &h.Alternatives[a]), target)
+			e.testsTo(without(p.conditions(i, &h.Alternatives[a]), shared), target)
 		}
 	}
 	e.at(next)
@@ -372,8 +411,10 @@ func (p *plan) lowerTest(i int) []code.Insn {
 // absent goes to label when the hint is not there.
 func (e *emitter) absent(h *layouts.Hint, label int) {
 	there := e.label()
+	shared := e.p.shared(e.insn, h)
+	e.tests(shared, label)
 	for k := range h.Alternatives {
-		c := e.p.conditions(e.insn, &h.Alternatives[k])
+		c := without(e.p.conditions(e.insn, &h.Alternatives[k]), shared)
 		if k < len(h.Alternatives)-1 {
 			e.testsTo(c, there)
 			continue

@@ -3,6 +3,7 @@ package rewrite_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,9 @@ func TestRandomPrograms(t *testing.T) {
 			before := newInterpreter(t, object, m.order())
 			before.answerRecords(t, n)
 			_, _, err := rewrite.Object(object, n.options())
+			if err != nil && strings.Contains(err.Error(), "can not be told which bytes hold") {
+				t.Skip(err) // scattered bit-fields, of which clang does not say where it reads them
+			}
 			require.NoError(t, err, "%s", file.text)
 			after := runner(t, object, n, m)
 			for name, text := range file.programs {

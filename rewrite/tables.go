@@ -14,8 +14,9 @@ type table struct {
 	index   int // in Unit.Tables
 	entries int
 	size    int
-	bounded bool // a field may be past the last entry: compare first
-	biased  bool // entries are one higher, because 0 is a translation
+	most    uint64 // the highest value
+	bounded bool   // a field may be past the last entry: compare first
+	biased  bool   // entries are one higher, because 0 is a translation
 }
 
 // tables makes each value map a table of the unit once.
@@ -39,9 +40,9 @@ func (ts *tables) of(m *layouts.ValueMap, width int) *table {
 		return t
 	}
 	t := &table{index: len(ts.unit.Tables), entries: 1 << width, size: 1}
-	highest, most := uint64(0), uint64(0)
+	highest := uint64(0)
 	for k, v := range m.Values {
-		highest, most = max(highest, k), max(most, v)
+		highest, t.most = max(highest, k), max(t.most, v)
 		t.biased = t.biased || v == 0
 	}
 	if t.entries > smallTable && int(highest)+1 < t.entries {
@@ -51,7 +52,7 @@ func (ts *tables) of(m *layouts.ValueMap, width int) *table {
 	if t.biased {
 		bias = 1
 	}
-	for bits.Len64(most+bias) > t.size*8 {
+	for bits.Len64(t.most+bias) > t.size*8 {
 		t.size *= 2
 	}
 	data := make([]byte, t.entries*t.size)
