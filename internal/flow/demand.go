@@ -122,7 +122,7 @@ func Before(in *code.Insn, d *Bits, args int) {
 }
 
 func beforeStore(in *code.Insn, d *Bits) {
-	size := uint64(all)
+	size := all
 	if n := in.OpCode.Size().Sizeof() * 8; n < 64 {
 		size = 1<<n - 1
 	}
@@ -149,8 +149,11 @@ func beforeCompare(in *code.Insn, d *Bits) {
 		d[in.Src] |= m
 		return
 	}
-	if in.OpCode.JumpOp() == asm.JSet {
-		m &= uint64(in.Constant)
+	switch op, k := in.OpCode.JumpOp(), in.Constant; {
+	case op == asm.JSet:
+		m &= uint64(k)
+	case (op == asm.JSLT || op == asm.JSGE) && k == 0, (op == asm.JSGT || op == asm.JSLE) && k == -1:
+		m &^= m >> 1 // the sign decides
 	}
 	d[in.Dst] |= m
 }
