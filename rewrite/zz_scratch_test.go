@@ -1,7 +1,9 @@
 package rewrite_test
 
 import (
-	"fmt"
+	"errors"
+"fmt"
+"github.com/cilium/ebpf"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -69,7 +71,7 @@ func TestZZScratch(t *testing.T) {
 							fail("load")
 						}
 					}()
-					coll := loadKernel(t, spec)
+					coll, err := ebpf.NewCollection(spec); if err != nil { ok = true; var ve *ebpf.VerifierError; if errors.As(err, &ve) { l := ve.Log; fail("load %s", strings.Join(l[max(0, len(l)-4):], "\n")) } else {fail("load %v", err)}; return }; t.Cleanup(coll.Close)
 					ok = true
 					for name := range file.programs {
 						for _, s := range packets {
