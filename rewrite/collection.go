@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"sort"
@@ -87,7 +88,7 @@ type collection struct {
 
 func importSpec(spec *ebpf.CollectionSpec) (*collection, error) {
 	c := &collection{spec: spec, funcs: map[string]int{}, order: map[string][]int{}}
-	c.unit = &code.Unit{Order: spec.ByteOrder, Types: spec.Types}
+	c.unit = &code.Unit{Order: orderOf(spec), Types: spec.Types}
 	for _, name := range sortedPrograms(spec) {
 		if err := c.addProgram(name, spec.Programs[name]); err != nil {
 			return nil, fmt.Errorf("program %s: %w", name, err)
@@ -99,6 +100,18 @@ func importSpec(spec *ebpf.CollectionSpec) (*collection, error) {
 		}
 	}
 	return c, nil
+}
+
+// orderOf is the byte order of a collection: the machine's own where it does not
+// say, as with one that was not read from a file.
+func orderOf(spec *ebpf.CollectionSpec) binary.ByteOrder {
+	if spec.ByteOrder != nil {
+		return spec.ByteOrder
+	}
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return binary.LittleEndian
+	}
+	return binary.BigEndian
 }
 
 func sortedPrograms(spec *ebpf.CollectionSpec) []string {

@@ -36,7 +36,7 @@ func (p *plan) copyHint(e *emitter, h *layouts.Hint) {
 		for i := range p.main.members {
 			m := &p.main.members[i]
 			if m.name == h.Name {
-				e.op(asm.StoreMem(asm.R10, int16(p.copyAt+int(m.bit/8)), t, sizeOf(h.Decl.Bytes)))
+				p.copyValue(e, p.copyAt+int(m.bit/8), t, h.Decl.Bytes)
 			}
 		}
 		for i := range p.main.members {
@@ -47,6 +47,26 @@ func (p *plan) copyHint(e *emitter, h *layouts.Hint) {
 		free()
 	})
 	e.at(end)
+}
+
+// copyValue stores size bytes of r at r10 + off; in single bytes where a packed
+// struct has them across a boundary, which the kernel does not take on the
+// stack (kernel/bpf/verifier.c, check_ptr_alignment: strict for PTR_TO_STACK).
+func (p *plan) copyValue(e *emitter, off int, r asm.Register, size int) {
+	if off%size == 0 {
+		e.op(asm.StoreMem(asm.R10, int16(off), r, sizeOf(size)))
+		return
+	}
+	for i := 0; i < size; i++ {
+		at := off + i
+		if p.t.bigEndian() {
+			at = off + size - 1 - i
+		}
+		e.op(asm.StoreMem(asm.R10, int16(at), r, asm.Byte))
+		if i < size-1 {
+			e.op(asm.RSh.Imm(r, 8))
+		}
+	}
 }
 
 func (p *plan) declares(name string) bool {

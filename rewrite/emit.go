@@ -89,10 +89,18 @@ func (e *emitter) borrow() registers {
 // spare tells whether temp has a register that need not be saved.
 func (e *emitter) spare() bool { return e.free&^e.lent != 0 }
 
-// scratch lists the registers that are not in keep, those first that a call
-// would not have to save.
+// scratch lists the registers that are not in keep. Those come first that no
+// call saves, and before all those in which no hint is computed later: the
+// branch that finds no descriptor may then set the others (cleaner.thread).
 func (e *emitter) scratch(keep registers) (out []asm.Register) {
-	for _, r := range []asm.Register{asm.R2, asm.R3, asm.R4, asm.R5, asm.R1, asm.R0, asm.R9, asm.R8, asm.R7, asm.R6} {
+	for _, later := range []bool{false, true} {
+		for _, r := range []asm.Register{asm.R2, asm.R3, asm.R4, asm.R5, asm.R1, asm.R0} {
+			if !keep.has(r) && e.p.results.has(r) == later {
+				out = append(out, r)
+			}
+		}
+	}
+	for r := asm.R9; r >= asm.R6; r-- {
 		if !keep.has(r) {
 			out = append(out, r)
 		}

@@ -245,7 +245,7 @@ func (x *finder) settle() {
 
 // spread closes the set of escaped calls over the instructions that carry the
 // pointer of several: one that stays for one call must have a pointer from all.
-func (x *finder) spread() {
+func (x *found) spread() {
 	for again := true; again; {
 		again = false
 		for _, m := range x.moves {

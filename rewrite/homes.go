@@ -35,8 +35,14 @@ func (p *plan) liveRegisters() {
 		if !p.effect(i, &now) {
 			flow.Before(&p.f.Insns[i], &now, arity(p.u, &p.f.Insns[i]))
 		}
+		if p.isCall(i) { // it leaves nothing in them, whatever a later call's type says
+			after &^= regset(asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
+		}
 		p.before[i] = liveSet(&now)
 		p.inUse[i] = after | p.written(i)
+		if p.reads[i] != nil {
+			p.results |= regset(p.f.Insns[i].Dst)
+		}
 	})
 }
 

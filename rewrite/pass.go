@@ -161,7 +161,30 @@ func (j *job) strip() error {
 			}
 		}
 	}
+	j.dropTables()
 	return nil
+}
+
+// dropTables drops the tables whose lookups turned out to be of no use.
+func (j *job) dropTables() {
+	used := map[int32]int32{} // old index -> new
+	var kept []code.Table
+	for _, f := range j.u.Funcs {
+		for i := range f.Insns {
+			r := &f.Insns[i].Ref
+			if r.Kind != code.RefTable {
+				continue
+			}
+			n, ok := used[r.Index]
+			if !ok {
+				n = int32(len(kept))
+				used[r.Index] = n
+				kept = append(kept, j.u.Tables[r.Index])
+			}
+			r.Index = n
+		}
+	}
+	j.u.Tables = kept
 }
 
 // check holds the result against the rules of the kernel; a violation is a

@@ -37,6 +37,7 @@ type plan struct {
 	inUse    map[int]registers // program registers that are live after i, or written by it
 	before   map[int]registers // and before i
 	alive    map[int]uint64    // words live after i
+	results  registers         // those that hints are computed in
 	borrowed int               // registers saved on the stack for a while
 	short    bool              // a piece of code found no register
 	tables   *tables
@@ -70,6 +71,10 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 		return nil, err
 	}
 	p.demand(p.narrow)
+	if p.copyPays() {
+		p.copyAll()
+		p.demand(p.narrow)
+	}
 	p.fuse()
 	p.demand(p.narrow)
 	p.know()
@@ -81,6 +86,41 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	p.liveRegisters()
 	p.place()
 	return p, p.checkStack(p.f)
+}
+
+// A function that reads its hints more than readsPerHint times each on average,
+// and more than fewReads times in all, copies the struct in small pieces:
+// computing every piece from the descriptor would be long, and too much for the
+// kernel's verifier, which follows both ways of every test.
+const (
+	readsPerHint = 3
+	fewReads     = 12
+)
+
+// copyPays tells whether to build the struct once, in memory, and leave the
+// loads as they are.
+func (p *plan) copyPays() bool {
+	reads, hints := 0, map[*layouts.Hint]bool{}
+	for _, r := range p.reads {
+		for _, pt := range r.parts {
+			reads++
+			hints[pt.hint] = true
+		}
+	}
+	return reads > readsPerHint*len(hints) && reads > fewReads && p.flavoured() == nil &&
+		p.depth+int(p.main.size)+8*len(hints) <= maxStack
+}
+
+// copyAll treats every use of the pointer as one that needs memory.
+func (p *plan) copyAll() {
+	for _, l := range p.loads {
+		p.escaped |= l.sites
+	}
+	p.loads = nil
+	p.spread()
+	clear(p.gone)
+	clear(p.reads)
+	p.dropMoves()
 }
 
 // dropMoves drops the instructions that only carry a pointer which no longer

@@ -42,10 +42,19 @@ func (metaReach) when(p *plan) error {
 func (metaReach) fetch(e *emitter, words uint64, keep registers) {
 	e.each(words, func(w *word) { keep |= w.home.register() })
 	temps := e.scratch(keep | regset(asm.R1))
-	end, limit, start := temps[0], temps[1], asm.R1
-	if keep.has(asm.R1) {
+	start := asm.R1 // the context's last use
+	switch {
+	case keep.has(asm.R1) || e.p.results.has(asm.R1) && len(temps) > 2:
+		if len(temps) < 3 {
+			e.p.short = true
+			return
+		}
 		start = temps[2]
+	case len(temps) < 2:
+		e.p.short = true
+		return
 	}
+	end, limit := temps[0], temps[1]
 	e.op(asm.LoadMem(end, asm.R1, mdData, asm.Word))
 	e.op(asm.LoadMem(start, asm.R1, mdDataMeta, asm.Word))
 	e.op(asm.Mov.Reg(limit, start))

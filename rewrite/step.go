@@ -22,13 +22,26 @@ func (x *finder) step(i int, s *state) {
 	case in.IsCall():
 		x.call(i, in, s)
 	case in.IsExit():
-		if s.regs[asm.R0].points() {
+		if s.regs[asm.R0].points() && !returnsNothing(x.f) {
 			x.refuse(i, "make the function `static __always_inline`, or call hintjit_rx where the hints are read",
 				"returns the hint pointer, which ends with the function")
 		}
 	case in.IsBranch() && !in.IsGoto() && !in.IsMayGoto():
 		x.compare(i, in, s)
 	}
+}
+
+// returnsNothing tells whether a function is void: r0 holds what it last held.
+func returnsNothing(f *code.Func) bool {
+	if f.Type == nil {
+		return false
+	}
+	proto, ok := f.Type.Type.(*btf.FuncProto)
+	if !ok {
+		return false
+	}
+	_, void := proto.Return.(*btf.Void)
+	return void
 }
 
 func (x *finder) refuse(i int, help, format string, args ...any) {
