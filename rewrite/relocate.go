@@ -56,7 +56,7 @@ func offsetInto(in *code.Insn) *btf.Struct {
 func (j *job) demandedLoads(f *code.Func) map[int]uint64 {
 	out := map[int]uint64{}
 	g := flow.NewGraph(f)
-	d := flow.NewDemand(g, nil, func(in *code.Insn) int { return arity(j.u, in) })
+	d := flow.NewLooks(g, func(in *code.Insn) int { return arity(j.u, in) })
 	for _, b := range g.Order {
 		d.Walk(b, func(i int, after *flow.Bits) {
 			if f.Insns[i].OpCode.Class() == asm.LdXClass {
@@ -152,6 +152,9 @@ func memberAt(t btf.Type, i int) *btf.Member {
 func (p *place) deduce(in *code.Insn, demanded uint64, order binary.ByteOrder) error {
 	size := int64(in.OpCode.Size().Sizeof())
 	all := ones(int(size * 8))
+	if demanded == 0 {
+		return nil // nobody looks at it
+	}
 	low := int64(-1)
 	for _, m := range []uint64{demanded & all, all &^ demanded} {
 		if bits.OnesCount64(m) == int(p.width) && m>>bits.TrailingZeros64(m) == ones(int(p.width)) {

@@ -27,6 +27,7 @@ type Demand struct {
 	g     *Graph
 	step  Step
 	arity func(*code.Insn) int
+	floor uint64
 	out   []Bits
 }
 
@@ -34,7 +35,18 @@ type Demand struct {
 // blocks. step may replace the effect of single instructions, for those that a
 // pass is going to change; arity says how many arguments a call takes.
 func NewDemand(g *Graph, step Step, arity func(*code.Insn) int) *Demand {
-	d := &Demand{g: g, step: step, arity: arity, out: make([]Bits, len(g.Blocks))}
+	return solve(&Demand{g: g, step: step, arity: arity, floor: 1})
+}
+
+// NewLooks is NewDemand without liveness: what only dead instructions read has
+// no bits. The bits are those that make a difference, and no others.
+func NewLooks(g *Graph, arity func(*code.Insn) int) *Demand {
+	return solve(&Demand{g: g, arity: arity})
+}
+
+func solve(d *Demand) *Demand {
+	g := d.g
+	d.out = make([]Bits, len(g.Blocks))
 	in := make([]Bits, len(g.Blocks))
 	queued := make([]bool, len(g.Blocks))
 	var work []int32
@@ -73,7 +85,7 @@ func NewDemand(g *Graph, step Step, arity func(*code.Insn) int) *Demand {
 
 func (d *Demand) before(i int, b *Bits) {
 	if d.step == nil || !d.step(i, b) {
-		Before(&d.g.F.Insns[i], b, d.arity(&d.g.F.Insns[i]))
+		before(&d.g.F.Insns[i], b, d.arity(&d.g.F.Insns[i]), d.floor)
 	}
 }
 
@@ -90,10 +102,14 @@ func (d *Demand) Walk(b int32, visit func(i int, after *Bits)) {
 // Before turns the bits demanded after in into those demanded before it. A
 // result that nobody looks at still makes its operands live, by one bit: the
 // instruction stays, and the kernel wants what it reads to be initialised.
-func Before(in *code.Insn, d *Bits, args int) {
+func Before(in *code.Insn, d *Bits, args int) { before(in, d, args, 1) }
+
+// before is Before, with floor for the bits that an operand has when none of
+// them is looked at.
+func before(in *code.Insn, d *Bits, args int, floor uint64) {
 	switch class := in.OpCode.Class(); {
 	case class.IsALU():
-		beforeALU(in, d)
+		beforeALU(in, d, floor)
 	case class == asm.LdXClass:
 		d[in.Dst] = 0
 		d[in.Src] = all
@@ -166,7 +182,7 @@ func upTo(m uint64) uint64 {
 	return all >> (64 - bits.Len64(m))
 }
 
-func beforeALU(in *code.Insn, d *Bits) {
+func beforeALU(in *code.Insn, d *Bits, floor uint64) {
 	op, reg := in.OpCode.ALUOp(), in.OpCode.Source() == asm.RegSource
 	width := all
 	if in.OpCode.Class() == asm.ALUClass {
@@ -174,7 +190,7 @@ func beforeALU(in *code.Insn, d *Bits) {
 	}
 	m := d[in.Dst] & width
 	if m == 0 {
-		m = 1
+		m = floor
 	}
 	k := uint(in.Constant)
 	dst, src := all&width, all&width // what the operation reads, unless told better below
@@ -223,7 +239,7 @@ func beforeALU(in *code.Insn, d *Bits) {
 		}
 	}
 	if dst == 0 && op != asm.Mov && op != asm.MovSX8 && op != asm.MovSX16 && op != asm.MovSX32 {
-		dst = 1
+		dst = floor
 	}
 	d[in.Dst] = dst
 	if reg {
