@@ -113,6 +113,12 @@ type generated struct {
 	programs map[string]string
 }
 
+// plain is the file without CO-RE records on loads: the same program, and clang
+// itself says where every bit-field is.
+func (g generated) plain() string {
+	return strings.Replace(g.text, "\n} CORE;\n", "\n};\n", 1)
+}
+
 // generate writes a file of so many programs for a NIC.
 func generate(rng *rand.Rand, n nic, samples []sample, programs int) generated {
 	g := &generator{rng: rng, samples: samples, records: rng.IntN(4) > 0, touching: rng.IntN(2) == 0}
@@ -159,7 +165,6 @@ func (g *generator) structure(d *layouts.Descriptor) {
 			add(h.Name, h.Decl)
 		}
 	}
-	row := g.records && !g.chance(4) // what hintjit.h does
 	var lines, bits []string
 	for _, m := range g.members {
 		lines = append(lines, fmt.Sprintf("\t__u%d %s;\n", 8*m.bytes, m.name))
@@ -168,14 +173,14 @@ func (g *generator) structure(d *layouts.Descriptor) {
 			continue
 		}
 		g.present = append(g.present, m.name)
-		if row {
+		if g.records { // where clang reads scattered ones it does not always say
 			bits = append(bits, fmt.Sprintf("\t__u32 has_%s : 1;\n", m.name))
 		} else {
 			lines = append(lines, fmt.Sprintf("\t__u%d has_%s : 1;\n", 8<<g.rng.IntN(4), m.name))
 		}
 	}
 	g.rng.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
-	if row {
+	if g.records {
 		at := g.rng.IntN(len(lines) + 1)
 		bits = append(append([]string{"\t__u64 : 0;\n"}, bits...), "\t__u64 : 0;\n")
 		lines = slices.Insert(lines, at, bits...)
@@ -197,7 +202,7 @@ func (g *generator) helperFunction(name string, global bool) {
 	g.printf("%s__noinline __u64 %s(const struct hintjit_rx *h, __u64 v0)\n{\n", linkage, name)
 	g.printf("\t__u64 v1 = v0 >> 3, v2 = 1, v3 = ~v0;\n")
 	if global { // HIDE: else clang leaves an argument that is not used undefined, which the kernel refuses
-		g.printf("\n\tHIDE(v0);\n\tif (!h)\n\t\treturn 0;\n")
+		g.printf("\n\tHIDE(v0);\n\tHIDE(h);\n\tif (!h)\n\t\treturn 0;\n")
 	}
 	g.block(1 + g.rng.IntN(4))
 	g.printf("\treturn %s;\n}\n\n", g.expression(2))

@@ -29,7 +29,7 @@ func TestRandomPrograms(t *testing.T) {
 		t.Run(fmt.Sprintf("%d/%s/%s", i, n, m), func(t *testing.T) {
 			t.Parallel()
 			object := compileText(t, file.text, m)
-			before := newInterpreter(t, object, m.order())
+			before := newInterpreter(t, compileText(t, file.plain(), m), m.order())
 			before.answerRecords(t, n)
 			_, _, err := rewrite.Object(object, n.options())
 			if err != nil && strings.Contains(err.Error(), "can not be told which bytes hold") {
