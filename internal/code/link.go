@@ -1,8 +1,6 @@
 package code
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -80,16 +78,4 @@ func (u *Unit) HasV4() bool {
 		}
 	}
 	return false
-}
-
-// Marshal encodes instructions as the kernel wants them, 8 bytes a slot.
-func Marshal(insns []Insn, order binary.ByteOrder) ([]byte, error) {
-	var buf bytes.Buffer
-	buf.Grow(len(insns) * asm.InstructionSize)
-	for i := range insns {
-		if _, err := insns[i].Instruction.Marshal(&buf, order); err != nil {
-			return nil, fmt.Errorf("instruction %d: %w", i, err)
-		}
-	}
-	return buf.Bytes(), nil
 }
