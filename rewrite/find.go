@@ -25,6 +25,7 @@ type found struct {
 	moves   []move        // instructions that only carry the pointer
 	decided map[int]bool  // conditional branches whose outcome is known, and the outcome
 	answers map[int]int64 // constants that a CO-RE record about hints asks for
+	shifts  map[int]int64 // what to add to the offset of accesses to bit-fields
 	escaped uint64        // calls whose pointer is used in other ways than loads
 	enters  []entering    // calls of functions of the unit
 	touches []int         // instructions that give access to the metadata area
@@ -78,16 +79,17 @@ type finder struct {
 	ask   oracle
 	dirty []bool // by function of the unit: calling it may touch the metadata
 	*found
-	sites map[int]uint64
-	final bool // the states are final: write down what is seen
-	err   error
+	sites  map[int]uint64
+	fields map[int]*place // bit-fields whose offset an instruction sets
+	final  bool           // the states are final: write down what is seen
+	err    error
 }
 
 // find analyses f. late says that the metadata area may have changed before
 // the function is entered; dirty, by function, that calling it may change it.
 func find(u *code.Unit, f *code.Func, ds *declarations, ask oracle, late bool, dirty []bool) (*found, error) {
-	x := &finder{u: u, ds: ds, ask: ask, dirty: dirty, sites: map[int]uint64{}}
-	x.found = &found{f: f, graph: flow.NewGraph(f), decided: map[int]bool{}, answers: map[int]int64{}}
+	x := &finder{u: u, ds: ds, ask: ask, dirty: dirty, sites: map[int]uint64{}, fields: map[int]*place{}}
+	x.found = &found{f: f, graph: flow.NewGraph(f), decided: map[int]bool{}, answers: map[int]int64{}, shifts: map[int]int64{}}
 	x.reached = make([]bool, len(x.graph.Blocks))
 	if err := x.constants(); err != nil {
 		return nil, err
@@ -147,12 +149,22 @@ func isContext(t btf.Type) bool {
 // constants numbers the calls and answers the CO-RE records about hint structs
 // that ask for a constant.
 func (x *finder) constants() error {
+	same := map[place]*place{} // values are compared by it
 	for i := range x.f.Insns {
 		in := &x.f.Insns[i]
 		if x.isHintCall(in) {
 			x.sites[i] = 1 << min(len(x.sites), 63)
 		}
-		if in.CORE == nil || asHintStruct(in.CORE.Type) == nil || in.CORE.Kind == code.FieldByteOffset {
+		if in.CORE == nil || asHintStruct(in.CORE.Type) == nil {
+			continue
+		}
+		if in.CORE.Kind == code.FieldByteOffset {
+			if p := bitfieldOffset(in); p != nil {
+				if same[*p] == nil {
+					same[*p] = p
+				}
+				x.fields[i] = same[*p]
+			}
 			continue
 		}
 		n, err := x.ask.answer(in.CORE, in.Constant)

@@ -14,7 +14,7 @@ func (j *job) concerns(f *code.Func) bool {
 		if in.Ref.Kind == code.RefExtern && j.u.Externs[in.Ref.Index].Name == hintFunc {
 			return true
 		}
-		if in.CORE != nil && in.CORE.Kind != code.FieldByteOffset && asHintStruct(in.CORE.Type) != nil {
+		if in.CORE != nil && in.CORE.Kind != code.FieldByteOffset && asHintStruct(in.CORE.Type) != nil || bitfieldOffset(in) != nil {
 			return true
 		}
 	}
@@ -43,6 +43,9 @@ func (j *job) fold() error {
 			}
 			if foldDecided(x) {
 				continue
+			}
+			for i, n := range x.shifts { // of accesses that stay; loads of hints go
+				fn.Insns[i].Offset += int16(n)
 			}
 			if concerned {
 				j.finds[f] = x

@@ -32,16 +32,18 @@ func (j *job) relocate() error {
 				if demanded == nil {
 					demanded = j.demandedLoads(fn)
 				}
-				err = place.deduce(&fn.Insns[i], demanded[i], j.u.Order)
+				err = place.settle(&fn.Insns[i], demanded[i], j.u.Order)
 			}
 			if err != nil {
-				return refuse(fn, i, "read it with BPF_CORE_READ_BITFIELD, or declare the has bits as `__u32` bit-fields in a row", "%v", err)
+				return refuse(fn, i, bitfieldHelp, "%v", err)
 			}
 			setOffset(&fn.Insns[i], place.off)
 		}
 	}
 	return nil
 }
+
+const bitfieldHelp = "declare the has bits as `__u32` bit-fields in a row, as bpf/hintjit.h does"
 
 // offsetInto returns the hint struct that an instruction has an offset into, by
 // its CO-RE record; nil: none.
@@ -50,6 +52,20 @@ func offsetInto(in *code.Insn) *btf.Struct {
 		return nil
 	}
 	return asHintStruct(in.CORE.Type)
+}
+
+// bitfieldOffset returns the bit-field whose offset an instruction other than an
+// access has as a constant: clang keeps one in a register for several loads.
+func bitfieldOffset(in *code.Insn) *place {
+	s := offsetInto(in)
+	if class := in.OpCode.Class(); s == nil || class == asm.LdXClass || class == asm.StXClass || class == asm.StClass {
+		return nil
+	}
+	p, err := locate(s, in.CORE.Access)
+	if err != nil || !p.bitfield {
+		return nil
+	}
+	return &p
 }
 
 // demandedLoads is, for each load of f, the bits of it that something looks at.
@@ -144,37 +160,35 @@ func memberAt(t btf.Type, i int) *btf.Member {
 	return &members[i]
 }
 
-// deduce finds where a load of a bit-field starts from the bits of it that the
-// program looks at (or, to change it, leaves alone): they are the field's, and
-// the field's place in the struct is known. clang reads neighbouring bit-fields
-// in one access that need not start where the declared type does, which libbpf
-// would get wrong.
-func (p *place) deduce(in *code.Insn, demanded uint64, order binary.ByteOrder) error {
+// from is where the access of size bytes starts that holds the bit-field. clang
+// reads neighbouring bit-fields in one access that need not start where the
+// declared type does, which libbpf would get wrong; but a load of n bytes stands
+// at a multiple of n, since BPF code splits any other into bytes, and only one
+// such place holds the field.
+func (p *place) from(size int64) (int64, error) {
+	start := p.bit / 8 / size * size
+	if p.bit+p.width > (start+size)*8 {
+		return 0, fmt.Errorf("a load of %d bytes can not hold bit-field %s", size, p.name)
+	}
+	return start, nil
+}
+
+// settle finds where a load of a bit-field starts. Where the program masks the
+// field out of what it loads, its place in the load has to agree.
+func (p *place) settle(in *code.Insn, demanded uint64, order binary.ByteOrder) error {
 	size := int64(in.OpCode.Size().Sizeof())
-	all := ones(int(size * 8))
-	if demanded == 0 {
-		return nil // nobody looks at it
+	start, err := p.from(size)
+	if err != nil {
+		return err
 	}
-	low := int64(-1)
-	for _, m := range []uint64{demanded & all, all &^ demanded} {
-		if bits.OnesCount64(m) == int(p.width) && m>>bits.TrailingZeros64(m) == ones(int(p.width)) {
-			low = int64(bits.TrailingZeros64(m))
-			break
-		}
-	}
-	if low < 0 {
-		if p.bit+p.width <= (p.off+size)*8 && p.off%size == 0 {
-			return nil // read as a whole: where the declared type starts
-		}
-		return fmt.Errorf("it can not be told which bytes hold bit-field %s", p.name)
-	}
-	start := p.bit - low
+	p.off = start
+	low := p.bit - start*8
 	if order == binary.ByteOrder(binary.BigEndian) {
-		start = p.bit + p.width + low - size*8
+		low = size*8 - low - p.width
 	}
-	if start < 0 || start%8 != 0 {
+	field := ones(int(p.width)) << low
+	if demanded &= ones(int(size * 8)); bits.OnesCount64(demanded) == int(p.width) && demanded != field {
 		return fmt.Errorf("the bits looked at are not those of bit-field %s", p.name)
 	}
-	p.off = start / 8
 	return nil
 }

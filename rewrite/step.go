@@ -76,7 +76,7 @@ func (x *finder) constantOf(i int, in *code.Insn) value {
 		return knownNumber(uint64(n))
 	}
 	if s := offsetInto(in); s != nil {
-		return value{kind: offset, off: in.Constant, typ: x.ds.of(s)}
+		return value{kind: offset, off: in.Constant, typ: x.ds.of(s), field: x.fields[i]}
 	}
 	return value{kind: other}
 }
@@ -108,8 +108,29 @@ func (x *finder) enter(e entering, s *state) {
 	}
 }
 
+// place moves a pointer that a bit-field's offset was added to to where an
+// access of that size starts.
+func (x *finder) place(i int, in *code.Insn, base value) value {
+	if base.field == nil {
+		return base
+	}
+	p := base.field
+	start, err := p.from(int64(in.OpCode.Size().Sizeof()))
+	if p == doubtful || err != nil {
+		x.refuse(i, bitfieldHelp, "reads a bit-field of the hint struct, and it can not be told which bytes hold it")
+		return base
+	}
+	shift := start - p.off - int64(in.Offset)
+	if x.final {
+		x.shifts[i] = shift
+	}
+	base.off += shift
+	base.field = nil
+	return base
+}
+
 func (x *finder) load(i int, in *code.Insn, s *state) {
-	base, size := s.regs[in.Src], in.OpCode.Size().Sizeof()
+	base, size := x.place(i, in, s.regs[in.Src]), in.OpCode.Size().Sizeof()
 	off := base.off + int64(in.Offset)
 	v := value{kind: other}
 	switch base.kind {
@@ -171,7 +192,7 @@ func (x *finder) hintLoad(i int, in *code.Insn, base value) value {
 }
 
 func (x *finder) store(i int, in *code.Insn, s *state) {
-	base, size := s.regs[in.Dst], in.OpCode.Size().Sizeof()
+	base, size := x.place(i, in, s.regs[in.Dst]), in.OpCode.Size().Sizeof()
 	off := base.off + int64(in.Offset)
 	v := value{kind: other}
 	if in.OpCode.Class() == asm.StXClass {
@@ -315,8 +336,14 @@ func (x *finder) add(i int, in *code.Insn, dst, src value, reg bool) (value, boo
 			src.off = -src.off
 		}
 	}
-	if src.kind == hint || src.kind == frame {
+	if src.kind == hint || src.kind == frame || reg && dst.kind == offset && src.kind != offset {
 		dst, src = src, dst
+	}
+	if src.field != nil {
+		if dst.field != nil {
+			src.field = doubtful
+		}
+		dst.field = src.field
 	}
 	constant := src.kind == offset || src.known()
 	switch {
@@ -338,7 +365,7 @@ func (x *finder) add(i int, in *code.Insn, dst, src value, reg bool) (value, boo
 			return dst, true
 		}
 		return value{kind: apart}, true
-	case dst.kind == apart && !src.points():
+	case dst.kind == apart && !src.points(), dst.field != nil && dst.kind == other:
 		return dst, true
 	}
 	return value{}, false

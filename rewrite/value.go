@@ -24,6 +24,9 @@ type value struct {
 	maybe uint64 // number: the bits that may be other than off's
 	sites uint64 // hint, loose: the calls it may come from, one bit each
 	typ   *declaration
+	// field is set on an offset of a bit-field, and on a pointer that one was
+	// added to: where the access starts is known when its size is.
+	field *place
 	// typ is, for hint and offset, the declaration that off counts in; nil: the
 	// one that hintjit_rx is declared with.
 }
@@ -36,6 +39,10 @@ func (v value) points() bool { return v.kind == hint || v.kind == loose }
 
 func knownNumber(n uint64) value { return value{kind: number, off: int64(n)} }
 
+// doubtful is the field of a pointer that more than one bit-field's offset was
+// added to.
+var doubtful = new(place)
+
 // join is the least that is true of both.
 func join(a, b value) value {
 	switch {
@@ -43,6 +50,22 @@ func join(a, b value) value {
 		return a
 	case a.kind == nothing:
 		return b
+	}
+	field := a.field
+	if a.field != b.field {
+		field = doubtful
+	}
+	a.field, b.field = nil, nil
+	v := meet(a, b)
+	v.field = field
+	return v
+}
+
+// meet is join for values without a field.
+func meet(a, b value) value {
+	switch {
+	case a == b:
+		return a
 	case a.points() || b.points():
 		if a.kind == hint && b.kind == hint && a.off == b.off && a.typ == b.typ {
 			a.sites |= b.sites
