@@ -330,7 +330,7 @@ func (in *interpreter) answerRecords(t *testing.T, n nic) {
 				}
 			case code.FieldExists:
 				hint := strings.TrimPrefix(st.Members[insn.CORE.Access[1]].Name, "has_")
-				insn.Constant = int64(flag(n.descriptor.Hint(hint) != nil))
+				insn.Constant = int64(bit(n.descriptor.Hint(hint) != nil))
 			}
 		}
 	}

@@ -27,11 +27,11 @@ func (w *want) v(name string) uint64 { return w.hints[name] }
 // has is h->has_name.
 func (w *want) has(name string) uint64 {
 	_, ok := w.hints[name]
-	return flag(ok)
+	return bit(ok)
 }
 
 // exists is bpf_core_field_exists(h->name).
-func (w *want) exists(name string) uint64 { return flag(w.given[name]) }
+func (w *want) exists(name string) uint64 { return bit(w.given[name]) }
 
 // out is what the program writes to its variable out.
 func (w *want) out(words ...uint64) { w.Out = words }
@@ -45,7 +45,7 @@ func (w *want) both(names ...string) []uint64 {
 	return words
 }
 
-func flag(b bool) uint64 {
+func bit(b bool) uint64 {
 	if b {
 		return 1
 	}
@@ -122,7 +122,7 @@ var models = map[string]func(w *want){
 	},
 	"has_bits": func(w *want) {
 		hash, tci, ptype, length := w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("pkt_len")
-		w.out(hash, hash&tci, tci|ptype, 1-ptype, tci, hash+tci+ptype+length, flag(hash == tci))
+		w.out(hash, hash&tci, tci|ptype, 1-ptype, tci, hash+tci+ptype+length, bit(hash == tci))
 	},
 	"has_union": func(w *want) {
 		n := w.has("rx_hash") + w.has("vlan_tci") + w.has("ptype")
@@ -218,7 +218,7 @@ var models = map[string]func(w *want){
 		w.out(w.v("rx_hash"), w.has("ptype"))
 	},
 	"map_update": func(w *want) { w.Copies = w.published() },
-	"map_key":    func(w *want) { w.out(flag(w.v("rx_hash") == 0)) },
+	"map_key":    func(w *want) { w.out(bit(w.v("rx_hash") == 0)) },
 	"ringbuf":    func(w *want) { w.Events = [][]byte{w.published()} },
 	"merged": func(w *want) {
 		w.out(77, 0, 1)
@@ -390,12 +390,12 @@ var models = map[string]func(w *want){
 		}
 	},
 	"network_order": func(w *want) {
-		w.out(flag(w.v("vlan_proto") == w.networkOrder(0x8100)), flag(w.v("vlan_proto") != w.networkOrder(0x88a8)),
-			flag(w.v("dst_port") == w.networkOrder(443)), w.v("dst_port"), w.v("src_ip4"))
+		w.out(bit(w.v("vlan_proto") == w.networkOrder(0x8100)), bit(w.v("vlan_proto") != w.networkOrder(0x88a8)),
+			bit(w.v("dst_port") == w.networkOrder(443)), w.v("dst_port"), w.v("src_ip4"))
 	},
 	"arithmetic": func(w *want) {
 		hash, length, tci := w.v("rx_hash"), w.v("pkt_len"), w.v("vlan_tci")
-		w.out(flag(hash > w.v("ptype")), uint64(uint32(hash-length)), hash*tci, 1<<(tci&63), hash%7, hash*5>>32)
+		w.out(bit(hash > w.v("ptype")), uint64(uint32(hash-length)), hash*tci, 1<<(tci&63), hash%7, hash*5>>32)
 		if int32(hash) < 0 {
 			w.Ret = xdpTX
 		}
