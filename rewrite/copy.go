@@ -27,23 +27,21 @@ func (p *plan) buildCopy(e *emitter) {
 
 // copyHint stores one hint and its presence bit, where the struct has them.
 func (p *plan) copyHint(e *emitter, h *layouts.Hint) {
+	if p.crowded && p.maskable(e.insn, h) {
+		p.copyMasked(e, h)
+		return
+	}
 	end := e.label()
 	e.alternatives(h, end, func(a *layouts.Alternative, next int) {
 		t, free := e.temp()
 		if a.Map != nil || p.declares(h.Name) {
 			e.value(t, h, a, slice{0, h.Decl.Bytes * 8}, next)
 		}
-		for i := range p.main.members {
-			m := &p.main.members[i]
-			if m.name == h.Name {
-				p.copyValue(e, p.copyAt+int(m.bit/8), t, h.Decl.Bytes)
-			}
-		}
-		for i := range p.main.members {
-			if m := &p.main.members[i]; m.name == hasPrefix+h.Name {
-				p.copyBit(e, m, t)
-			}
-		}
+		p.eachMember(h.Name, func(m *member) { p.copyValue(e, p.copyAt+int(m.bit/8), t, h.Decl.Bytes) })
+		p.eachMember(hasPrefix+h.Name, func(m *member) {
+			e.op(asm.Mov.Imm(t, 1))
+			p.copyBit(e, m, t)
+		})
 		free()
 	})
 	e.at(end)
@@ -78,15 +76,48 @@ func (p *plan) declares(name string) bool {
 	return false
 }
 
-// copyBit sets a presence bit in memory.
-func (p *plan) copyBit(e *emitter, m *member, through asm.Register) {
+// copyBit ors the bit 0 that is in r into a presence bit in memory.
+func (p *plan) copyBit(e *emitter, m *member, r asm.Register) {
 	at, bit := m.bit/8, m.bit%8
 	if p.t.bigEndian() {
 		last := m.bit + m.width - 1
 		at, bit = last/8, 7-last%8
 	}
 	off := int16(p.copyAt + int(at))
-	e.op(asm.LoadMem(through, asm.R10, off, asm.Byte))
-	e.op(asm.Or.Imm(through, 1<<bit))
-	e.op(asm.StoreMem(asm.R10, off, through, asm.Byte))
+	t, free := e.temp()
+	defer free()
+	if bit > 0 {
+		e.op(asm.LSh.Imm(r, int32(bit)))
+	}
+	e.op(asm.LoadMem(t, asm.R10, off, asm.Byte))
+	e.op(asm.Or.Reg(t, r))
+	e.op(asm.StoreMem(asm.R10, off, t, asm.Byte))
+}
+
+// copyMasked is copyHint without a branch.
+func (p *plan) copyMasked(e *emitter, h *layouts.Hint) {
+	mask, free := e.temp()
+	defer free()
+	e.mask(mask, h)
+	p.eachMember(h.Name, func(m *member) {
+		v, free := e.temp()
+		defer free()
+		e.value(v, h, &h.Alternatives[0], slice{0, h.Decl.Bytes * 8}, 0)
+		e.op(asm.And.Reg(v, mask))
+		p.copyValue(e, p.copyAt+int(m.bit/8), v, h.Decl.Bytes)
+	})
+	p.eachMember(hasPrefix+h.Name, func(m *member) {
+		e.op(asm.And.Imm(mask, 1))
+		p.copyBit(e, m, mask)
+	})
+}
+
+// eachMember visits the members of that name: one, or none.
+func (p *plan) eachMember(name string, do func(m *member)) {
+	for i := range p.main.members {
+		if p.main.members[i].name == name {
+			do(&p.main.members[i])
+			return
+		}
+	}
 }

@@ -153,6 +153,10 @@ func (e *emitter) addPart(dst asm.Register, r *read, pt *part) {
 	}
 	shift := max(pt.shift, 0)
 	piece.width = min(piece.width, r.size*8-shift)
+	if e.p.crowded && e.p.maskable(e.insn, pt.hint) {
+		e.addMasked(dst, pt, piece, shift)
+		return
+	}
 	done := e.label()
 	e.alternatives(pt.hint, done, func(a *layouts.Alternative, next int) {
 		if pt.has {
@@ -173,6 +177,25 @@ func (e *emitter) addPart(dst asm.Register, r *read, pt *part) {
 		free()
 	})
 	e.at(done)
+}
+
+// addMasked is addPart without a branch.
+func (e *emitter) addMasked(dst asm.Register, pt *part, piece slice, shift int) {
+	t, free := e.temp()
+	defer free()
+	e.mask(t, pt.hint)
+	if pt.has {
+		e.op(asm.And.Imm(t, 1))
+	} else {
+		v, free := e.temp()
+		e.value(v, pt.hint, &pt.hint.Alternatives[0], piece, 0)
+		e.op(asm.And.Reg(t, v))
+		free()
+	}
+	if shift > 0 {
+		e.op(asm.LSh.Imm(t, int32(shift)))
+	}
+	e.op(asm.Or.Reg(dst, t))
 }
 
 func (e *emitter) setBit(dst asm.Register, bit int) {

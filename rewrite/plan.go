@@ -37,6 +37,7 @@ type plan struct {
 	inUse    map[int]registers // program registers that are live after i, or written by it
 	before   map[int]registers // and before i
 	alive    map[int]uint64    // words live after i
+	crowded  bool              // so many hints are read that each branch counts, see emitter.mask
 	results  registers         // those that hints are computed in
 	borrowed int               // registers saved on the stack for a while
 	short    bool              // a piece of code found no register
@@ -77,6 +78,7 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	}
 	p.fuse()
 	p.demand(p.narrow)
+	p.crowded = len(p.hintsInUse()) > manyHints
 	p.know()
 	p.chooseWords()
 	if err := t.reach.when(p); err != nil {
@@ -96,6 +98,10 @@ const (
 	readsPerHint = 3
 	fewReads     = 12
 )
+
+// manyHints is how many different hints a function may read before it is
+// crowded.
+const manyHints = 8
 
 // copyPays tells whether to build the struct once, in memory, and leave the
 // loads as they are.

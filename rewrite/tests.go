@@ -148,11 +148,12 @@ func (e *emitter) compare(c *comparison, label int, holds bool) {
 	}
 	r, free := e.readable(c.word)
 	defer free()
+	direct := c.word.home.slot == 0 && !e.p.crowded
 	flips := c.any || c.want == c.mask && bits.OnesCount64(c.mask) == 1
 	switch {
-	case !c.any && c.mask == ones(c.word.size*8) && c.want <= maxMask && c.word.home.slot == 0:
+	case !c.any && c.mask == ones(c.word.size*8) && c.want <= maxMask && direct:
 		e.ifImm(equals(holds), r, int32(c.want), label)
-	case c.mask <= maxMask && (flips || c.want == 0):
+	case c.mask <= maxMask && (flips || c.want == 0) && (direct || !e.p.crowded):
 		if flips == holds {
 			e.ifImm(asm.JSet, r, int32(c.mask), label)
 			return
@@ -245,4 +246,63 @@ func (e *emitter) ifEqual(r asm.Register, v uint64, label int) {
 	e.constant(t, v)
 	e.ifReg(asm.JEq, r, t, label)
 	free()
+}
+
+// maskable tells whether mask can say that the hint is there: by comparisons of
+// words alone, and one way only.
+func (p *plan) maskable(i int, h *layouts.Hint) bool {
+	if len(h.Alternatives) != 1 || h.Alternatives[0].Map != nil {
+		return false
+	}
+	for _, c := range p.compile(p.conditions(i, &h.Alternatives[0])) {
+		if c.field != nil || c.any && c.mask>>bits.TrailingZeros64(c.mask) > maxMask {
+			return false
+		}
+	}
+	return true
+}
+
+// mask makes dst all ones where the hint is there and 0 where not, without a
+// branch: the kernel's verifier follows both ways of each branch, and a struct
+// of twenty hints would have a million.
+func (e *emitter) mask(dst asm.Register, h *layouts.Hint) {
+	cs := e.p.compile(e.p.conditions(e.insn, &h.Alternatives[0]))
+	if len(cs) == 0 {
+		e.op(asm.Mov.Imm(dst, -1))
+		return
+	}
+	for i := range cs {
+		if i == 0 {
+			e.fails(dst, &cs[i])
+			continue
+		}
+		t, free := e.temp()
+		e.fails(t, &cs[i])
+		e.op(asm.Or.Reg(dst, t))
+		free()
+	}
+	// 0, where nothing failed, becomes -1; what is in (0, 2^31] stays positive.
+	e.op(asm.Sub.Imm(dst, 1))
+	e.op(asm.ArSh.Imm(dst, 63))
+}
+
+// fails makes dst 0 when the comparison holds, and a positive number otherwise.
+func (e *emitter) fails(dst asm.Register, c *comparison) {
+	mask, want := c.mask, c.want
+	n := 0
+	if mask > maxMask {
+		n = bits.TrailingZeros64(mask)
+	}
+	left := e.copyTo(dst, c.word, 0, 64)
+	if n > 0 {
+		e.op(asm.RSh.Imm(dst, int32(n+left)))
+	}
+	e.op(asm.And.Imm(dst, int32(mask>>n)))
+	switch {
+	case c.any:
+		e.op(asm.Sub.Imm(dst, 1))
+		e.op(asm.RSh.Imm(dst, 63))
+	case want != 0:
+		e.op(asm.Xor.Imm(dst, int32(want>>n)))
+	}
 }
