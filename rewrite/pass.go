@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/hintjit/hintjit/internal/code"
@@ -36,7 +37,8 @@ type pass struct {
 }
 
 var passes = []pass{
-	{"declare", (*job).declare}, // how does the unit declare the struct, and is that right
+	{"registers", (*job).registers}, // the others have r0 to r10 in arrays
+	{"declare", (*job).declare},     // how does the unit declare the struct, and is that right
 	{"select", (*job).selectFuncs},
 	{"relocate", (*job).relocate}, // before find, which believes the offsets
 	{"fold", (*job).fold},         // answer what the NIC decides before looking for loads: dead branches need no words
@@ -68,6 +70,19 @@ func run(u *code.Unit, opts Options) (*Report, bool, error) {
 		return nil, false, &UnsupportedError{Insn: -1, Msg: j.report.Warnings[0]}
 	}
 	return j.report, j.changed, nil
+}
+
+// registers refuses code with a register that no machine has, which a file has
+// room for.
+func (j *job) registers() error {
+	for _, f := range j.u.Funcs {
+		for i := range f.Insns {
+			if in := &f.Insns[i]; in.Dst > asm.R10 || in.Src > asm.R10 {
+				return refuse(f, i, "compile it anew", "names register %d, and the last one is r10", max(in.Dst, in.Src))
+			}
+		}
+	}
+	return nil
 }
 
 // clone copies the functions of u; what instructions point to is shared.
