@@ -418,11 +418,10 @@ func (ld *loader) readAlternative(n *yaml.Node, keys map[string]*yaml.Node, d *D
 	if when := keys["when"]; when != nil {
 		a.When = ld.readConditions(when, d, in+"when: ")
 	}
-	ok := true
+	ok := false
 	switch from, value := keys["from"], keys["value"]; {
 	case (from == nil) == (value == nil):
 		ld.errorf(n, in, "want either from or value")
-		ok = false
 	case value != nil:
 		a.Value, ok = ld.number(value, in+"value: ")
 		for _, key := range []string{"map", "convert"} {

@@ -104,18 +104,6 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 func (c *cleaner) thread() {
 	g := flow.NewGraph(c.f)
 	d := c.demand(g)
-	in := map[int]flow.Bits{} // demanded at the start of blocks, found when asked
-	start := func(i int) flow.Bits {
-		b := g.Of[i]
-		if _, ok := in[int(b)]; !ok {
-			c.demandedBefore(d, g, b, func(k int, bits flow.Bits) {
-				if k == g.Blocks[b].Start {
-					in[int(b)] = bits
-				}
-			})
-		}
-		return in[int(b)]
-	}
 	edit := code.NewEdit(c.f)
 	targets := map[int]int32{}
 	known := c.propagate(g)
@@ -128,21 +116,12 @@ func (c *cleaner) thread() {
 		if way == nil {
 			continue
 		}
-		c.retarget(i, way, start(int(way.to)), start(i+1), edit, targets)
+		c.retarget(i, way, d.Start(g.Of[way.to]), d.Start(g.Of[i+1]), edit, targets)
 	}
 	for i, to := range targets {
 		c.f.Insns[i].Target = to
 	}
 	edit.Apply()
-}
-
-// demandedBefore shows the bits demanded before each instruction of block b.
-func (c *cleaner) demandedBefore(d *flow.Demand, g *flow.Graph, b int32, visit func(i int, bits flow.Bits)) {
-	d.Walk(b, func(i int, after *flow.Bits) {
-		now := *after
-		flow.Before(&c.f.Insns[i], &now, arity(c.u, &c.f.Insns[i]))
-		visit(i, now)
-	})
 }
 
 // writes is the registers that an instruction sets.

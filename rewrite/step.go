@@ -44,9 +44,9 @@ func returnsNothing(f *code.Func) bool {
 	return void
 }
 
-func (x *finder) refuse(i int, help, format string, args ...any) {
+func (x *finder) refuse(i int, help, msg string) {
 	if x.final && x.err == nil {
-		x.err = refuse(x.f, i, help, format, args...)
+		x.err = refuse(x.f, i, help, "%s", msg)
 	}
 }
 

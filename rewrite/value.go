@@ -1,7 +1,5 @@
 package rewrite
 
-import "math/bits"
-
 // kind is what find knows of a register or stack slot.
 type kind uint8
 
@@ -93,6 +91,3 @@ func (v value) trim(n int) value {
 	v.maybe &= m
 	return v
 }
-
-// highest is one more than the position of v's highest bit that may be set.
-func (v value) highest() int { return bits.Len64(uint64(v.off) | v.maybe) }

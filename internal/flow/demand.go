@@ -99,6 +99,15 @@ func (d *Demand) Walk(b int32, visit func(i int, after *Bits)) {
 	}
 }
 
+// Start returns the bits demanded at the start of block b.
+func (d *Demand) Start(b int32) Bits {
+	now := d.out[b]
+	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
+		d.before(i, &now)
+	}
+	return now
+}
+
 // Before turns the bits demanded after in into those demanded before it. A
 // result that nobody looks at still makes its operands live, by one bit: the
 // instruction stays, and the kernel wants what it reads to be initialised.
