@@ -99,6 +99,7 @@ func importSpec(spec *ebpf.CollectionSpec) (*collection, error) {
 			return nil, fmt.Errorf("function %s: %w", f.Name, err)
 		}
 	}
+	c.unit.V4 = c.unit.HasV4()
 	return c, nil
 }
 
@@ -125,7 +126,6 @@ func sortedPrograms(spec *ebpf.CollectionSpec) []string {
 
 // addProgram splits a program's instructions at the symbols of its functions.
 func (c *collection) addProgram(program string, p *ebpf.ProgramSpec) error {
-	c.unit.License = p.License
 	var starts []int
 	for i := range p.Instructions {
 		if i == 0 || p.Instructions[i].Symbol() != "" && btf.FuncMetadata(&p.Instructions[i]) != nil {
@@ -298,7 +298,7 @@ func (c *collection) core(r *btf.CORERelocation) (*code.CORE, error) {
 func (c *collection) export() (map[string]asm.Instructions, error) {
 	funcs := make([]asm.Instructions, len(c.unit.Funcs))
 	_, tables := tableData(c.unit)
-	far := c.unit.HasV4()
+	far := c.unit.V4
 	for i, f := range c.unit.Funcs {
 		if err := f.Link(far); err != nil {
 			return nil, encodeError(err)

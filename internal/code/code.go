@@ -19,7 +19,7 @@ import (
 // file or of one CollectionSpec.
 type Unit struct {
 	Order   binary.ByteOrder // of the machine the code is for
-	License string
+	V4      bool             // it was read with instructions that only -mcpu=v4 has, see HasV4
 	Funcs   []*Func
 	Types   *btf.Spec // the unit's own BTF; nil when it has none
 	Externs []Extern  // functions that a loader is to find in the kernel

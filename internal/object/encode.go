@@ -143,7 +143,7 @@ func (e *encoder) start() error {
 // link sets the distances of branches, in copies of the functions, and says
 // where these start.
 func (e *encoder) link() error {
-	far := e.unit.HasV4()
+	far := e.unit.V4
 	e.linked = make([]*code.Func, len(e.unit.Funcs))
 	for i, fn := range e.unit.Funcs {
 		own := *fn

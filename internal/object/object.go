@@ -70,12 +70,6 @@ func Parse(raw []byte) (*File, error) {
 			return nil, err
 		}
 	}
-	for i := range c.sections {
-		if c.sections[i].name == "license" {
-			text, _, _ := bytes.Cut(c.sections[i].data, []byte{0})
-			f.unit.License = string(text)
-		}
-	}
 	return f, nil
 }
 
@@ -92,6 +86,7 @@ func (f *File) Unit() *code.Unit {
 		own.Insns = slices.Clone(fn.Insns)
 		u.Funcs[i] = &own
 	}
+	u.V4 = u.HasV4()
 	return &u
 }
 
