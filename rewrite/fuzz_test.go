@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf/asm"
@@ -89,7 +89,10 @@ func requireSound(t *testing.T, raw []byte, n nic) {
 		return
 	}
 	if err != nil {
-		require.False(t, sound(before.Unit()) && strings.Contains(err.Error(), "fault of hintjit"), "%v", err)
+		var broken verifier.Violations
+		if errors.As(err, &broken) && sound(before.Unit()) {
+			requireInherited(t, broken)
+		}
 		return
 	}
 	if bytes.Equal(raw, out) {
@@ -103,12 +106,24 @@ func requireSound(t *testing.T, raw []byte, n nic) {
 	}
 }
 
-// sound tells whether a unit keeps all invariants, and has no loads that XDP
-// programs can not have and passes do not follow.
+// requireInherited allows for what a sound unit may hide: that a store goes
+// outside the frame shows only when no other path leads to it any more.
+func requireInherited(t *testing.T, broken verifier.Violations) {
+	t.Helper()
+	for _, v := range broken {
+		require.Equal(t, "stack access", v.Invariant, "%v", broken)
+	}
+}
+
+// sound tells whether a unit keeps all invariants and has nothing that the kernel
+// refuses at sight and passes do not follow: packet loads of the old kind, which
+// XDP programs can not have, and arithmetic with an offset.
 func sound(u *code.Unit) bool {
 	for _, f := range u.Funcs {
 		for i := range f.Insns {
-			if op := f.Insns[i].OpCode; op.Class() == asm.LdClass && !op.IsDWordLoad() {
+			in := &f.Insns[i]
+			packetLoad := in.OpCode.Class() == asm.LdClass && !in.OpCode.IsDWordLoad()
+			if packetLoad || in.OpCode.Class().IsALU() && in.Offset != 0 {
 				return false
 			}
 		}
