@@ -3,6 +3,7 @@ package rewrite
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"sort"
 	"strings"
 
@@ -131,10 +132,18 @@ func shifted(m uint64, n int) uint64 {
 	return m >> -n
 }
 
+// farthest is what the offset in an instruction can say.
+const farthest = math.MaxInt16
+
 // check looks at how the unit declares the hints: a wrong size would read a
 // neighbour's bytes, an unknown name is most likely a slip.
 func (t *target) check(ds *declarations) (warnings []string, err error) {
 	for _, d := range ds.list {
+		if d.size > farthest {
+			return nil, &UnsupportedError{Insn: -1,
+				Msg:  fmt.Sprintf("struct %s has %d bytes, and a load reaches %d", d.typ.Name, d.size, farthest),
+				Help: "declare it as bpf/hintjit.h does"}
+		}
 		for i := range d.members {
 			m := &d.members[i]
 			name := m.name
