@@ -27,7 +27,7 @@ func regset(rs ...asm.Register) (out registers) {
 // where a word is alive and where code is put.
 func (p *plan) liveRegisters() {
 	p.demand(func(i int, d *flow.Bits) {
-		if p.alive[i] == 0 && p.uses[i] == 0 && !p.isCall(i) && i != 0 {
+		if p.alive[i] == 0 && p.reads[i] == nil && p.tests[i] == nil && !p.isCall(i) && i != 0 {
 			return
 		}
 		after := liveSet(d)
