@@ -29,6 +29,7 @@ type generator struct {
 	context  bool // ctx may be used here
 	hints    bool // h may be used here
 	touching bool // the programs of the file move and overwrite the metadata area
+	asking   bool // there are functions that call hintjit_rx, to call where ctx may be used
 }
 
 // member is a hint that the struct declares.
@@ -38,31 +39,42 @@ type member struct {
 }
 
 // prelude is what the programs of a generated file share. What lies outside the
-// packet reads as 0 and is not written. HIDE keeps clang from comparing one copy
-// of a pointer in 32 bits and using another, which the kernel can not follow.
+// packet reads as 0 and is not written. A member of the context is read in
+// assembly, so that clang does not take it for the 32 bits that it is declared to
+// be, which the kernel can not follow.
 const prelude = `#include "shapes.h"
 
 #define ALWAYS static __attribute__((always_inline)) inline
 #define WORD(p) (*(volatile __u64 *)(p))
 #define HALF(p) (*(volatile __u32 *)(p))
 
+ALWAYS void *context(struct xdp_md *ctx, int member)
+{
+	void *p;
+
+	asm volatile("%0 = *(u32 *)(%1 + %2)" : "=r"(p) : "r"(ctx), "i"(member));
+	return p;
+}
+
+#define DATA context(ctx, 0)
+#define DATA_END context(ctx, 4)
+#define DATA_META context(ctx, 8)
+
 ALWAYS void *within(void *p, void *end, int at, int size)
 {
-	HIDE(p);
-	HIDE(end);
 	return p + at + size <= end ? p + at : 0;
 }
 
 ALWAYS __u64 peek(struct xdp_md *ctx, int at)
 {
-	void *p = within(data(ctx), data_end(ctx), at, 8);
+	void *p = within(DATA, DATA_END, at, 8);
 
 	return p ? WORD(p) : 0;
 }
 
 ALWAYS void poke(struct xdp_md *ctx, int at, __u64 v)
 {
-	void *p = within(data(ctx), data_end(ctx), at, 8);
+	void *p = within(DATA, DATA_END, at, 8);
 
 	if (p)
 		WORD(p) = v;
@@ -70,14 +82,14 @@ ALWAYS void poke(struct xdp_md *ctx, int at, __u64 v)
 
 ALWAYS __u64 peek_meta(struct xdp_md *ctx, int at)
 {
-	void *p = within(data_meta(ctx), data(ctx), at, 4);
+	void *p = within(DATA_META, DATA, at, 4);
 
 	return p ? HALF(p) : 0;
 }
 
 ALWAYS void poke_meta(struct xdp_md *ctx, int at, __u64 v)
 {
-	void *p = within(data_meta(ctx), data(ctx), at, 4);
+	void *p = within(DATA_META, DATA, at, 4);
 
 	if (p)
 		HALF(p) = v;
@@ -88,10 +100,18 @@ ALWAYS void poke_meta(struct xdp_md *ctx, int at, __u64 v)
 // publishers copy the struct to where the packet is read.
 const publishers = `ALWAYS void to_packet(struct xdp_md *ctx, const struct hintjit_rx *h)
 {
-	struct hintjit_rx *to = within(data(ctx), data_end(ctx), 2, sizeof(*to));
+	struct hintjit_rx *to = within(DATA, DATA_END, 2, sizeof(*to));
 
 	if (to)
 		*to = *h;
+}
+
+ALWAYS void to_packet_by_bytes(struct xdp_md *ctx, const struct hintjit_rx *h)
+{
+	void *to = within(DATA, DATA_END, 1, sizeof(*h));
+
+	if (to)
+		__builtin_memcpy(to, h, sizeof(*h));
 }
 
 ALWAYS void to_meta(struct xdp_md *ctx, const struct hintjit_rx *h)
@@ -100,7 +120,7 @@ ALWAYS void to_meta(struct xdp_md *ctx, const struct hintjit_rx *h)
 
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*to)))
 		return;
-	to = within(data_meta(ctx), data(ctx), 0, sizeof(*to));
+	to = within(DATA_META, DATA, 0, sizeof(*to));
 	if (to)
 		*to = *h;
 }
@@ -127,6 +147,9 @@ func generate(rng *rand.Rand, n nic, samples []sample, programs int) generated {
 		g.helperFunction(fmt.Sprintf("static_%d", i), false)
 		g.helperFunction(fmt.Sprintf("global_%d", i), true)
 	}
+	g.askingFunction("asking", "static __attribute__((used)) ") // used: what it returns is returned
+	g.askingFunction("global_asking", "")
+	g.asking = true
 	out := generated{programs: make(map[string]string)}
 	for i := range programs {
 		start := g.text.Len()
@@ -165,6 +188,7 @@ func (g *generator) structure(d *layouts.Descriptor) {
 			add(h.Name, h.Decl)
 		}
 	}
+	row := g.records // as in hintjit.h: scattered ones clang reads by computed addresses
 	var lines, bits []string
 	for _, m := range g.members {
 		lines = append(lines, fmt.Sprintf("\t__u%d %s;\n", 8*m.bytes, m.name))
@@ -173,14 +197,14 @@ func (g *generator) structure(d *layouts.Descriptor) {
 			continue
 		}
 		g.present = append(g.present, m.name)
-		if g.records { // where clang reads scattered ones it does not always say
+		if row {
 			bits = append(bits, fmt.Sprintf("\t__u32 has_%s : 1;\n", m.name))
 		} else {
 			lines = append(lines, fmt.Sprintf("\t__u%d has_%s : 1;\n", 8<<g.rng.IntN(4), m.name))
 		}
 	}
 	g.rng.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
-	if g.records {
+	if row {
 		at := g.rng.IntN(len(lines) + 1)
 		bits = append(append([]string{"\t__u64 : 0;\n"}, bits...), "\t__u64 : 0;\n")
 		lines = slices.Insert(lines, at, bits...)
@@ -209,6 +233,19 @@ func (g *generator) helperFunction(name string, global bool) {
 	g.helpers = append(g.helpers, name)
 }
 
+// askingFunction writes a function that calls hintjit_rx itself.
+func (g *generator) askingFunction(name, linkage string) {
+	g.hints, g.context, g.budget = true, true, 5
+	g.printf("%s__noinline __u64 %s(struct xdp_md *ctx, __u64 v0)\n{\n", linkage, name)
+	g.printf("\t__u64 v1 = v0 >> 3, v2 = 1, v3 = ~v0;\n\tvolatile __u64 slots[1] = {};\n")
+	g.printf("\tconst struct hintjit_rx *h = hintjit_rx(ctx), *volatile kept = h;\n\n\tHIDE(v0);\n")
+	touching := g.touching
+	g.touching = false // for its caller may call it again, and then it would be too late
+	g.block(1 + g.rng.IntN(4))
+	g.touching = touching
+	g.printf("\treturn %s;\n}\n\n", g.expression(2))
+}
+
 // program writes an entry point. hintjit_rx is called at its start, or after it
 // did something else.
 func (g *generator) program(name string) {
@@ -216,11 +253,11 @@ func (g *generator) program(name string) {
 	g.printf("SEC(\"xdp\") int %s(struct xdp_md *ctx)\n{\n", name)
 	g.printf("\t__u64 v0 = peek(ctx, 0), v1 = peek(ctx, 9), v2 = peek(ctx, 32), v3 = 0;\n")
 	g.printf("\tvolatile __u64 slots[%d];\n", 1+g.rng.IntN(12))
-	g.printf("\tconst struct hintjit_rx *h;\n\n\tslots[0] = v1;\n")
+	g.printf("\tconst struct hintjit_rx *h, *volatile kept;\n\n\tslots[0] = v1;\n")
 	if g.chance(3) {
 		g.block(3)
 	}
-	g.printf("\th = hintjit_rx(ctx);\n")
+	g.printf("\th = kept = hintjit_rx(ctx);\n")
 	g.hints = true
 	g.block(4 + g.rng.IntN(12))
 	g.printf("\tout[28] = v0, out[29] = v1, out[30] = v2, out[31] = v3 + slots[0];\n")
@@ -361,7 +398,7 @@ func (g *generator) adjustStatement() {
 	g.printf("%s\n", []string{
 		"if (!bpf_xdp_adjust_meta(ctx, -8)) poke_meta(ctx, 0, v0), poke_meta(ctx, 4, v1);",
 		"v2 += bpf_xdp_adjust_meta(ctx, 4);",
-		"v3 += bpf_xdp_adjust_meta(ctx, data(ctx) - data_meta(ctx));",
+		"v3 += bpf_xdp_adjust_meta(ctx, DATA - DATA_META);",
 		"if (!bpf_xdp_adjust_head(ctx, -8)) poke(ctx, 0, v2);",
 		"v1 -= bpf_xdp_adjust_head(ctx, 6);",
 		"v0 -= bpf_xdp_adjust_tail(ctx, -3);",
@@ -387,6 +424,8 @@ func (g *generator) publishStatement() {
 		g.printf("*(struct hintjit_rx *)&out[32] = *h;\n")
 	case g.touching && g.chance(2):
 		g.printf("to_meta(ctx, h);\n")
+	case g.chance(3):
+		g.printf("to_packet_by_bytes(ctx, h);\n")
 	default:
 		g.printf("to_packet(ctx, h);\n")
 	}
@@ -394,13 +433,25 @@ func (g *generator) publishStatement() {
 
 func (g *generator) callStatement() {
 	g.indent()
+	if g.asking && !g.touching && g.chance(2) {
+		g.printf("%s += %s(ctx, %s);\n", g.variable(), []string{"asking", "global_asking"}[g.rng.IntN(2)], g.expression(1))
+		return
+	}
 	g.printf("%s %s %s(h, %s);\n", g.variable(), []string{"=", "+="}[g.rng.IntN(2)],
 		g.helpers[g.rng.IntN(len(g.helpers))], g.expression(1))
 }
 
+// againStatement has the pointer from another call, from memory, or one of two.
 func (g *generator) againStatement() {
 	g.indent()
-	g.printf("h = hintjit_rx(ctx);\n")
+	g.printf("%s\n", []string{
+		"h = hintjit_rx(ctx);",
+		"h = kept;",
+		"kept = h;",
+		"HIDE(h);",
+		"if (" + g.condition(1) + ") h = hintjit_rx(ctx);",
+		"if (!h) " + g.variable() + "++;",
+	}[g.rng.IntN(6)])
 }
 
 func (g *generator) member() member { return g.members[g.rng.IntN(len(g.members))] }
