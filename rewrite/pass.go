@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -202,8 +203,9 @@ func (j *job) dropTables() {
 	j.u.Tables = kept
 }
 
-// check holds the result against the rules of the kernel; a violation is a
-// fault of the passes, and better found here than by a loader.
+// check holds the result against the rules of the kernel. Stack is the one thing
+// that a program may truly be short of; any other violation is a fault of the
+// passes, and better found here than by a loader.
 func (j *job) check() error {
 	if !j.changed {
 		return nil
@@ -212,8 +214,21 @@ func (j *job) check() error {
 	if len(j.opts.Programs) == 0 {
 		opts.Gone = []string{hintFunc}
 	}
-	if err := verifier.Check(j.u, opts); err != nil {
-		return fmt.Errorf("the rewritten code breaks a rule, which is a fault of hintjit: %w", err)
+	err := verifier.Check(j.u, opts)
+	var vs verifier.Violations
+	if !errors.As(err, &vs) {
+		return err
+	}
+	for _, v := range vs {
+		switch v.Invariant {
+		case verifier.ChainStack, verifier.TailCallStack:
+			return &UnsupportedError{Program: v.Func, Insn: -1, Msg: "with the hints kept on the stack, " + v.Detail,
+				Help: "use less stack, or declare and read fewer hints in the functions of this chain"}
+		case verifier.OldChainStack:
+			j.report.Warnings = append(j.report.Warnings, fmt.Sprintf("program %s: without the JIT, or before Linux 6.8, %s", v.Func, v.Detail))
+		default:
+			return fmt.Errorf("the rewritten code breaks a rule, which is a fault of hintjit: %w", err)
+		}
 	}
 	return nil
 }

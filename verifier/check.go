@@ -19,6 +19,14 @@ type Options struct {
 	Gone []string
 }
 
+// The invariants about the stack of call chains, which a right rewrite may break
+// because a program is short of it.
+const (
+	ChainStack    = "call chain stack"
+	OldChainStack = "call chain stack without JIT or before Linux 6.8"
+	TailCallStack = "stack above a tail call"
+)
+
 // Violation is one broken rule in one place.
 type Violation struct {
 	Invariant string // the rule's name in the table
@@ -109,9 +117,9 @@ var (
 	}
 	// The call chains need every function's frame.
 	chains = []invariant{
-		{"call chain stack", checkChain},
-		{"call chain stack without JIT or before Linux 6.8", checkOldChain},
-		{"stack above a tail call", checkTailCalls},
+		{ChainStack, checkChain},
+		{OldChainStack, checkOldChain},
+		{TailCallStack, checkTailCalls},
 	}
 )
 
