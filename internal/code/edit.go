@@ -9,6 +9,7 @@ func Here(k int) int32 { return int32(-2 - k) }
 // every position in it means the function as it was.
 type Edit struct {
 	f       *Func
+	enter   []Insn
 	before  map[int][]Insn
 	instead map[int][]Insn
 }
@@ -17,6 +18,10 @@ type Edit struct {
 func NewEdit(f *Func) *Edit {
 	return &Edit{f: f, before: map[int][]Insn{}, instead: map[int][]Insn{}}
 }
+
+// Enter puts code before the function that runs once, when it is entered: unlike
+// with Insert at 0, a branch to instruction 0 does not run it.
+func (e *Edit) Enter(code ...Insn) { e.enter = code }
 
 // Insert puts code before instruction i: whoever branches to i runs it first.
 // Code inserted twice at one place runs in the order of the calls.
@@ -36,7 +41,7 @@ func (e *Edit) Replaced(i int) bool {
 }
 
 // Empty tells whether the edit changes nothing.
-func (e *Edit) Empty() bool { return len(e.before) == 0 && len(e.instead) == 0 }
+func (e *Edit) Empty() bool { return len(e.enter)+len(e.before)+len(e.instead) == 0 }
 
 // splice appends b to a, both with branches in the form of Here.
 func splice(a, b []Insn) []Insn {
@@ -58,14 +63,17 @@ func (e *Edit) Apply() {
 		return
 	}
 	old := e.f.Insns
-	grow := 0
+	grow := len(e.enter)
 	for _, c := range e.before {
 		grow += len(c)
 	}
 	for _, c := range e.instead {
 		grow += len(c)
 	}
-	out := make([]Insn, 0, len(old)+grow)
+	out := place(make([]Insn, 0, len(old)+grow), e.enter)
+	if len(out) > 0 && len(old) > 0 {
+		out[0].Line = old[0].Line // a function starts with a line (kernel/bpf/verifier.c, check_btf_line)
+	}
 	at := make([]int32, len(old)+1) // where old instruction i, or its code, starts now
 	var pending *Line
 	for i := range old {

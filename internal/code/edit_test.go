@@ -54,6 +54,18 @@ func shape(f *code.Func) []string {
 	return out
 }
 
+// What a function does once, a branch back to its first instruction does not do
+// again.
+func TestEditEnter(t *testing.T) {
+	f := function(mov(asm.R0, 0), ifZero(0), ret())
+	e := code.NewEdit(f)
+	e.Enter(ifZero(code.Here(2)), mov(asm.R2, 7))
+	e.Insert(0, mov(asm.R3, 8))
+	e.Apply()
+	require.Equal(t, []string{"branch 2, was -1, line 0", "r2 = 7, was -1, line -1", "r3 = 8, was -1, line 0",
+		"r0 = 0, was 0, line -1", "branch 2, was 1, line 1", "exit, was 2, line 2"}, shape(f))
+}
+
 func TestEdit(t *testing.T) {
 	// What is edited: branches forward and backward, from and to every place.
 	start := func() *code.Func {
