@@ -49,10 +49,11 @@ func (k *constants) set(r asm.Register, v uint64) {
 	k.value[r] = v
 }
 
-// step follows one instruction; false when it can not say what it does.
+// step follows one instruction; false when it can not say what it does. A
+// constant with a CO-RE record is the loader's to set.
 func (k *constants) step(in *code.Insn) bool {
 	class := in.OpCode.Class()
-	if !class.IsALU() {
+	if !class.IsALU() || in.CORE != nil {
 		return false
 	}
 	op := in.OpCode.ALUOp()

@@ -245,32 +245,32 @@ func sizeOf(n int) asm.Size {
 	return asm.DWord
 }
 
-// copyTo makes dst a copy of the word, or of its bits [low, low+width) when
-// they can be loaded alone; it returns how far the bits are from bit 0 still.
-func (e *emitter) copyTo(dst asm.Register, w *word, low, width int) (left int) {
-	if w.home.slot == 0 {
+// copyTo makes dst a copy of the word, or of its bits [low, low+width) alone
+// where they can be loaded alone. The kernel reads the stack at multiples of
+// the size only (see copyValue).
+func (e *emitter) copyTo(dst asm.Register, w *word, low, width int) (alone bool) {
+	switch {
+	case w.home.slot == 0:
 		if dst != w.home.reg {
 			e.op(asm.Mov.Reg(dst, w.home.reg))
 		}
-		return low
-	}
-	if low%8 == 0 && (width == 8 || width == 16 || width == 32) {
+		return false
+	case (width == 8 || width == 16 || width == 32) && low%width == 0:
 		at := low / 8
 		if e.p.t.bigEndian() {
 			at = 8 - low/8 - width/8
 		}
 		e.op(asm.LoadMem(dst, asm.R10, int16(w.home.slot+at), sizeOf(width/8)))
-		return 0
+		return true
 	}
 	e.op(asm.LoadMem(dst, asm.R10, int16(w.home.slot), asm.DWord))
-	return low
+	return false
 }
 
 // take makes dst the bits [low, low+width) of the word.
 func (e *emitter) take(dst asm.Register, w *word, low, width int) {
-	left := e.copyTo(dst, w, low, width)
-	if left != low {
-		return // loaded alone
+	if e.copyTo(dst, w, low, width) {
+		return
 	}
 	if low > 0 {
 		e.op(asm.RSh.Imm(dst, int32(low)))

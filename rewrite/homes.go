@@ -73,12 +73,15 @@ func (p *plan) written(i int) registers {
 	return 0
 }
 
-// single is the one word that load i reads and nothing else besides, so that
-// its home may be the load's own destination.
+// single tells whether load i reads one word, once and nothing else besides, so
+// that the word's home may be the load's own destination.
 func (p *plan) single(i int) bool {
 	r := p.reads[i]
-	return r != nil && bits.OnesCount64(p.uses[i]) == 1 && len(r.parts) == 1 && !r.parts[0].has &&
-		p.sure(i, r.parts[0].hint)
+	if r == nil || bits.OnesCount64(p.uses[i]) != 1 || len(r.parts) != 1 || r.parts[0].has {
+		return false
+	}
+	h := r.parts[0].hint
+	return p.sure(i, h) && len(h.Alternatives[0].From.Bits) == 1
 }
 
 // spends tells whether the test at branch i is the last to look at the only

@@ -18,7 +18,7 @@ func (p *plan) lower() error {
 		e := newEmitter(p, 0, 0)
 		p.t.reach.fetch(e, p.fetch[-1], p.before[0]|regset(asm.R1))
 		if p.fetch[-1] != 0 {
-			edit.Insert(0, e.finish()...)
+			edit.Enter(e.finish()...)
 		}
 	}
 	for i := range p.f.Insns {
@@ -45,15 +45,15 @@ func (p *plan) lowerCall(i int) []code.Insn {
 	if p.entry {
 		words = 0 // here already
 	}
-	var kept registers
+	kept := regset(asm.R10)
 	e := newEmitter(p, 0, 0)
 	e.each(p.alive[i]|p.uses[i], func(w *word) { kept |= w.home.register() })
-	e.avoid = kept | p.inUse[i]&^regset(asm.R0)
+	busy := kept | p.inUse[i]&^regset(asm.R0)
 	if words != 0 {
-		p.t.reach.fetch(e, words, e.avoid)
+		p.t.reach.fetch(e, words, busy)
 	}
 	if copies {
-		e.free = regset(asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5) &^ e.avoid
+		e.free, e.avoid = ^busy&(1<<10-1), kept
 		p.buildCopy(e)
 		e.op(asm.Mov.Reg(asm.R0, asm.R10))
 		e.op(asm.Add.Imm(asm.R0, int32(p.copyAt)))
@@ -374,7 +374,7 @@ func (e *emitter) network(dst asm.Register, size int) (most uint64) {
 
 // lookup translates the number in dst through a table of the unit. An entry of
 // 0 says that there is no translation; a map that has 0 among its values is
-// stored one higher.
+// stored higher (table.bias).
 func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap, absent int) (most uint64) {
 	tab := e.p.tables.of(m, f.Width())
 	if tab.bounded && !e.zeroes {
@@ -397,8 +397,8 @@ func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap
 	e.op(asm.LoadMem(dst, t, 0, sizeOf(tab.size)))
 	free()
 	e.ifImm(asm.JEq, dst, 0, absent)
-	if tab.biased {
-		e.op(asm.Sub.Imm(dst, 1))
+	if tab.bias != 0 {
+		e.op(asm.Sub.Imm(dst, int32(tab.bias)))
 	}
 	return tab.most
 }

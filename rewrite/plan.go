@@ -59,6 +59,10 @@ type test struct {
 	spare   asm.Register
 }
 
+// maxWords is how many words a function may read: sets of them are 64 bits wide,
+// and 64 of them would fill the stack.
+const maxWords = 64
+
 // makePlan decides everything about f but the instructions.
 func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (*plan, error) {
 	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts, gone: map[int]bool{}, held: map[int][]layouts.Condition{}, reads: map[int]*read{}, tests: map[int]*test{},
@@ -81,6 +85,10 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	p.crowded = len(p.hintsInUse()) > manyHints
 	p.know()
 	p.chooseWords()
+	if len(p.words) > maxWords {
+		return nil, refuse(p.f, p.calls[0].insn, "read fewer hints in this function",
+			"the hints that are read here take %d words of the descriptor, and no more than %d can be kept", len(p.words), maxWords)
+	}
 	if err := t.reach.when(p); err != nil {
 		return nil, err
 	}

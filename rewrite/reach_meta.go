@@ -62,6 +62,7 @@ func (metaReach) fetch(e *emitter, words uint64, keep registers) {
 	e.each(words, func(w *word) { e.clear(w) })
 	none := e.label()
 	e.ifReg(asm.JGT, limit, end, none)
+	e.free = regset(end) // and limit is what words pass through
 	e.testReady(start, limit, none)
 	e.each(words, func(w *word) { e.bring(w, start, limit) })
 	e.at(none)

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 
 	"github.com/hintjit/hintjit/internal/code"
@@ -16,7 +17,7 @@ type table struct {
 	size    int
 	most    uint64 // the highest value
 	bounded bool   // a field may be past the last entry: compare first
-	biased  bool   // entries are one higher, because 0 is a translation
+	bias    uint64 // entries are higher by it, so that no translation is stored as 0
 }
 
 // tables makes each value map a table of the unit once.
@@ -40,28 +41,39 @@ func (ts *tables) of(m *layouts.ValueMap, width int) *table {
 		return t
 	}
 	t := &table{index: len(ts.unit.Tables), entries: 1 << width, size: 1}
-	highest := uint64(0)
+	highest, stored := uint64(0), map[uint64]bool{}
 	for k, v := range m.Values {
 		highest, t.most = max(highest, k), max(t.most, v)
-		t.biased = t.biased || v == 0
+		stored[v] = true
+	}
+	for stored[-t.bias] { // 1 where 0 is a translation, and more only if 2^64-1 is one too
+		t.bias++
 	}
 	if t.entries > smallTable && int(highest)+1 < t.entries {
 		t.entries, t.bounded = int(highest)+1, true
 	}
-	bias := uint64(0)
-	if t.biased {
-		bias = 1
-	}
-	for bits.Len64(t.most+bias) > t.size*8 {
-		t.size *= 2
+	for v := range stored {
+		for bits.Len64(v+t.bias) > t.size*8 {
+			t.size *= 2
+		}
 	}
 	data := make([]byte, t.entries*t.size)
 	for k, v := range m.Values {
-		put(data[int(k)*t.size:], t.size, v+bias, ts.unit.Order)
+		put(data[int(k)*t.size:], t.size, v+t.bias, ts.unit.Order)
 	}
-	ts.unit.Tables = append(ts.unit.Tables, code.Table{Name: "hintjit_" + m.Name, Data: data})
+	ts.unit.Tables = append(ts.unit.Tables, code.Table{Name: ts.name(m, width), Data: data})
 	ts.made[key] = t
 	return t
+}
+
+// name is the table's C identifier: a skeleton of the object has it as a member.
+func (ts *tables) name(m *layouts.ValueMap, width int) string {
+	for other := range ts.made {
+		if other.m == m {
+			return fmt.Sprintf("hintjit_%s_of_%d_bits", m.Name, width)
+		}
+	}
+	return "hintjit_" + m.Name
 }
 
 func put(to []byte, size int, v uint64, order binary.ByteOrder) {

@@ -293,9 +293,9 @@ func (e *emitter) fails(dst asm.Register, c *comparison) {
 	if mask > maxMask {
 		n = bits.TrailingZeros64(mask)
 	}
-	left := e.copyTo(dst, c.word, 0, 64)
+	e.copyTo(dst, c.word, 0, 64)
 	if n > 0 {
-		e.op(asm.RSh.Imm(dst, int32(n+left)))
+		e.op(asm.RSh.Imm(dst, int32(n)))
 	}
 	e.op(asm.And.Imm(dst, int32(mask>>n)))
 	switch {
