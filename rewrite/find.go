@@ -29,6 +29,7 @@ type found struct {
 	escaped uint64        // calls whose pointer is used in other ways than loads
 	enters  []entering    // calls of functions of the unit
 	touches []int         // instructions that give access to the metadata area
+	returns []int         // exits at which r0 may hold the pointer
 	depth   int           // bytes of stack in use
 }
 
@@ -60,9 +61,16 @@ type move struct {
 // address.
 type entering struct {
 	insn, fn int
+	args     arguments
 	late     bool
 	address  bool // it runs later, at a call that is handed the address
 }
+
+// arguments is what is known of r1 to r5 where a function is entered.
+type arguments [maxArgs]kind
+
+// unknown is what is known of them where not all calls are seen.
+var unknown = arguments{outside, outside, outside, outside, outside}
 
 // oracle answers what the NIC can give.
 type oracle interface {
@@ -79,22 +87,24 @@ type finder struct {
 	ask   oracle
 	dirty []bool // by function of the unit: calling it may touch the metadata
 	*found
-	sites  map[int]uint64
-	fields map[int]*place // bit-fields whose offset an instruction sets
-	final  bool           // the states are final: write down what is seen
-	err    error
+	sites     map[int]uint64
+	fields    map[int]uint64 // bit-fields whose offset an instruction sets, as in value.fields
+	places    []*place       // the bit-fields, by their bit there
+	callbacks bool           // the address of some function is taken
+	final     bool           // the states are final: write down what is seen
+	err       error
 }
 
-// find analyses f. late says that the metadata area may have changed before
-// the function is entered; dirty, by function, that calling it may change it.
-func find(u *code.Unit, f *code.Func, ds *declarations, ask oracle, late bool, dirty []bool) (*found, error) {
-	x := &finder{u: u, ds: ds, ask: ask, dirty: dirty, sites: map[int]uint64{}, fields: map[int]*place{}}
-	x.found = &found{f: f, graph: flow.NewGraph(f), decided: map[int]bool{}, answers: map[int]int64{}, shifts: map[int]int64{}}
+// find analyses function f of the unit.
+func (j *job) find(f int) (*found, error) {
+	fn := j.u.Funcs[f]
+	x := &finder{u: j.u, ds: j.ds, ask: j.t, dirty: j.dirty, sites: map[int]uint64{}, fields: map[int]uint64{}}
+	x.found = &found{f: fn, graph: flow.NewGraph(fn), decided: map[int]bool{}, answers: map[int]int64{}, shifts: map[int]int64{}}
 	x.reached = make([]bool, len(x.graph.Blocks))
 	if err := x.constants(); err != nil {
 		return nil, err
 	}
-	states := x.solve(entry(f, late))
+	states := x.solve(entry(fn, j.args[f], j.late[f]))
 	x.final = true
 	for _, b := range x.graph.Order {
 		if x.reached[b] {
@@ -109,20 +119,30 @@ func find(u *code.Unit, f *code.Func, ds *declarations, ask oracle, late bool, d
 	return x.found, nil
 }
 
-// entry is the state in which a function starts.
-func entry(f *code.Func, late bool) *state {
+// entry is the state in which a function starts. What args says comes from its
+// callers in the unit, nothing where there is none. The kernel's word on a
+// function that others may call is its type (btf_check_func_arg_match in
+// kernel/bpf/btf.c); on a static function it is not: clang drops parameters
+// that are not used, and leaves the type as it was.
+func entry(f *code.Func, args arguments, late bool) *state {
 	s := &state{late: late}
 	for r := range s.regs {
-		s.regs[r].kind = other
+		s.regs[r].kind = apart // or not written
 	}
 	s.regs[asm.R10] = value{kind: frame}
+	for i, k := range args {
+		r := asm.R1 + asm.Register(i)
+		if s.regs[r].kind = k; k == nothing {
+			s.regs[r].kind = outside
+		}
+	}
+	if f.Linkage != code.Static {
+		for i, p := range params(f)[:min(maxArgs, len(params(f)))] {
+			s.regs[asm.R1+asm.Register(i)].kind = kindOf(p.Type)
+		}
+	}
 	if f.Linkage == code.Program {
 		s.regs[asm.R1].kind = context
-	}
-	for i, p := range params(f) {
-		if i < 5 && isContext(p.Type) {
-			s.regs[asm.R1+asm.Register(i)].kind = context
-		}
 	}
 	return s
 }
@@ -137,33 +157,44 @@ func params(f *code.Func) []btf.FuncParam {
 	return nil
 }
 
-func isContext(t btf.Type) bool {
+// kindOf is what a parameter's type tells of it. A pointer to void may be the
+// context; what another points to, the kernel takes for mere bytes.
+func kindOf(t btf.Type) kind {
 	p, ok := btf.As[*btf.Pointer](t)
 	if !ok {
-		return false
+		return apart
 	}
-	s, ok := btf.As[*btf.Struct](p.Target)
-	return ok && s.Name == "xdp_md"
+	switch to := btf.UnderlyingType(p.Target).(type) {
+	case *btf.Void, *btf.Fwd:
+		return outside
+	case *btf.Struct:
+		if to.Name == "xdp_md" {
+			return context
+		}
+	}
+	return apart
 }
 
 // constants numbers the calls and answers the CO-RE records about hint structs
 // that ask for a constant.
 func (x *finder) constants() error {
-	same := map[place]*place{} // values are compared by it
+	seen := map[place]uint64{}
 	for i := range x.f.Insns {
 		in := &x.f.Insns[i]
 		if x.isHintCall(in) {
 			x.sites[i] = 1 << min(len(x.sites), 63)
 		}
+		x.callbacks = x.callbacks || in.Ref.Kind == code.RefFunc && !in.IsCall()
 		if in.CORE == nil || asHintStruct(in.CORE.Type) == nil {
 			continue
 		}
 		if in.CORE.Kind == code.FieldByteOffset {
 			if p := bitfieldOffset(in); p != nil {
-				if same[*p] == nil {
-					same[*p] = p
+				if seen[*p] == 0 {
+					seen[*p] = 1 << min(len(x.places), 63)
+					x.places = append(x.places, p)
 				}
-				x.fields[i] = same[*p]
+				x.fields[i] = seen[*p]
 			}
 			continue
 		}

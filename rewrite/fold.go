@@ -1,7 +1,11 @@
 package rewrite
 
 import (
+	"slices"
 	"strings"
+
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 
 	"github.com/hintjit/hintjit/internal/code"
 )
@@ -24,39 +28,105 @@ func (j *job) concerns(f *code.Func) bool {
 // fold answers field_exists and all else that the NIC decides, takes the
 // branches that follow from it, and drops the code that no longer runs.
 func (j *job) fold() error {
-	for _, f := range j.funcs {
-		fn := j.u.Funcs[f]
-		concerned := j.concerns(fn)
-		if !concerned && !j.callsConcerned(fn) {
-			continue
-		}
-		if err := j.isXDP(fn); concerned && err != nil {
-			return err
-		}
-		for {
-			x, err := find(j.u, fn, j.ds, j.t, j.late[f], j.dirty)
-			if err != nil {
+	for _, f := range j.order {
+		switch fn := j.u.Funcs[f]; {
+		case !j.selected[f]: // it stays, and what it calls is not the worse for it
+			for _, c := range j.calls[f] {
+				j.late[c] = j.late[c] || j.late[f] || j.dirty[f]
+			}
+		case j.concerns(fn) || len(j.calls[f]) > 0:
+			if err := j.foldFunc(f); err != nil {
 				return err
 			}
-			if j.asked[f] == nil {
-				j.asked[f] = j.askedOf(x)
-			}
-			if foldDecided(x) {
-				continue
-			}
-			for i, n := range x.shifts { // of accesses that stay; loads of hints go
-				fn.Insns[i].Offset += int16(n)
-			}
-			if concerned {
-				j.finds[f] = x
-			}
-			for _, e := range x.enters {
-				j.late[e.fn] = j.late[e.fn] || e.late
-			}
-			break
 		}
 	}
 	return nil
+}
+
+// foldFunc folds one function until there is nothing left to fold, and keeps
+// what find has seen by then.
+func (j *job) foldFunc(f int) error {
+	fn := j.u.Funcs[f]
+	concerned := j.concerns(fn)
+	if err := j.isXDP(fn); concerned && err != nil {
+		return err
+	}
+	for {
+		x, err := j.find(f)
+		if err != nil {
+			return err
+		}
+		if j.asked[f] == nil {
+			j.asked[f] = j.askedOf(x)
+		}
+		if foldDecided(x) {
+			continue
+		}
+		if len(x.returns) > 0 {
+			if err := j.returnNothing(x, f); err != nil {
+				return err
+			}
+			continue
+		}
+		for i, n := range x.shifts { // of accesses that stay; loads of hints go
+			fn.Insns[i].Offset += int16(n)
+		}
+		if concerned {
+			j.finds[f] = x
+		}
+		for _, e := range x.enters {
+			j.late[e.fn] = j.late[e.fn] || e.late
+		}
+		return nil
+	}
+}
+
+// returnNothing lets a function whose result nobody looks at return 0: clang
+// leaves in r0 what happens to be there, and the kernel takes no pointer into
+// the function's stack (prepare_func_exit in kernel/bpf/verifier.c).
+func (j *job) returnNothing(x *found, f int) error {
+	if !returnsNothing(x.f) && !j.resultIgnored(f) {
+		return refuse(x.f, x.returns[0], "make the function `static __always_inline`, or call hintjit_rx where the hints are read",
+			"returns the hint pointer, which ends with the function")
+	}
+	edit := code.NewEdit(x.f)
+	for _, i := range x.returns {
+		edit.Insert(i, code.New(asm.Mov.Imm(asm.R0, 0)))
+	}
+	edit.Apply()
+	return nil
+}
+
+// returnsNothing tells whether a function is void.
+func returnsNothing(f *code.Func) bool {
+	if f.Type == nil {
+		return false
+	}
+	proto, ok := f.Type.Type.(*btf.FuncProto)
+	if !ok {
+		return false
+	}
+	_, void := btf.UnderlyingType(proto.Return).(*btf.Void)
+	return void
+}
+
+// resultIgnored tells whether f is a static function whose callers none looks at
+// what it returns.
+func (j *job) resultIgnored(f int) bool {
+	if j.u.Funcs[f].Linkage != code.Static {
+		return false
+	}
+	for g, caller := range j.u.Funcs {
+		if !slices.Contains(j.calls[g], f) {
+			continue
+		}
+		for i, after := range j.looks(caller, func(in *code.Insn) bool { return in.Ref == code.Ref{Kind: code.RefFunc, Index: int32(f)} }) {
+			if !caller.Insns[i].IsCall() || after[asm.R0] != 0 { // by its address: the kernel looks at it
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // otherTypes are the section names by which libbpf knows programs that are not
@@ -84,17 +154,6 @@ func (j *job) isXDP(f *code.Func) error {
 		}
 	}
 	return nil
-}
-
-// callsConcerned tells whether fn calls functions of the unit: what it does to
-// the metadata before is then of interest to them.
-func (j *job) callsConcerned(fn *code.Func) bool {
-	for i := range fn.Insns {
-		if fn.Insns[i].Ref.Kind == code.RefFunc {
-			return true
-		}
-	}
-	return false
 }
 
 // foldDecided makes the changes that one find decided; false: none.

@@ -325,7 +325,8 @@ func (in *interpreter) answerRecords(t *testing.T, n nic) {
 			switch insn.CORE.Kind {
 			case code.FieldByteOffset:
 				member := st.Members[insn.CORE.Access[1]]
-				if size := btf.Bits(insn.OpCode.Size().Sizeof()); member.BitfieldSize > 0 && insn.OpCode.Class().IsLoad() {
+				if size := btf.Bits(insn.OpCode.Size().Sizeof()); member.BitfieldSize > 0 &&
+					(insn.OpCode.Class().IsLoad() || insn.OpCode.Class().IsStore()) {
 					insn.Offset = int16(member.Offset / 8 / size * size)
 				}
 			case code.FieldExists:

@@ -405,8 +405,37 @@ var models = map[string]func(w *want){
 		w.out(w.v("rx_hash")+uint64(w.Packet[13]), w.v("vlan_tci")+uint64(w.Packet[15]))
 		w.Packet[13], w.Packet[14] = uint8(w.has("rx_hash")), uint8(w.v("vlan_tci"))
 	},
-	"no_hints":       func(w *want) { w.out(uint64(len(w.Packet))) },
-	"declared_only":  func(w *want) { w.out(3) },
+	"no_hints":      func(w *want) { w.out(uint64(len(w.Packet))) },
+	"declared_only": func(w *want) { w.out(3) },
+	"stack_variable": func(w *want) {
+		a, x := uint64(w.Packet[0]&1), uint64(w.Packet[0]>>1&1)
+		w.out(1-a, a, x, 1-x, w.v("rx_hash"))
+	},
+	"stack_pointers": func(w *want) {
+		w.out(11, w.v("ptype"))
+		if w.Packet[0]&1 == 1 {
+			w.Out[0] = w.v("rx_hash")
+		}
+		if w.Packet[0]&2 == 2 {
+			w.Out[1] = 12
+		}
+	},
+	"context_maybe": func(w *want) {
+		if w.Packet[0]&1 == 1 {
+			w.overwriteMeta()
+		}
+		w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+	},
+	"nested_pointer": func(w *want) { w.out(3*w.v("rx_hash"), w.v("ptype")) },
+	"copy_bits": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("ptype"), 1, 0, w.v("vlan_tci"), w.v("ptype"), w.v("csum_status"), 1)
+	},
+	"core_bitfield_wide": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("rx_timestamp"), w.v("rx_hash"))
+	},
+	"core_bitfield_probed": func(w *want) {
+		w.out(w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("rx_timestamp"))
+	},
 	"unknown_member": func(w *want) { w.out(w.v("rx_hash"), 0, w.has("rx_hash")) },
 }
 

@@ -18,17 +18,21 @@ type job struct {
 	t    *target
 	opts Options
 
-	ds      *declarations
-	funcs   []int      // functions to rewrite, callers before callees
-	dirty   []bool     // by function: calling it may change the metadata area
-	late    []bool     // by function: it may have been changed before it is entered
-	finds   []*found   // by function, nil: nothing to do with hints
-	plans   []*plan    // by function
-	before  *code.Unit // as it was read
-	tables  *tables
-	asked   []map[string]bool // by function: the hints it looks at
-	report  *Report
-	changed bool
+	ds       *declarations
+	calls    [][]int     // by function: those it calls, or takes the address of
+	order    []int       // all functions, callers before callees
+	selected []bool      // by function: it is to be rewritten
+	funcs    []int       // those that are, in order
+	args     []arguments // by function: what is known of what it is called with
+	dirty    []bool      // by function: calling it may change the metadata area
+	late     []bool      // by function: it may have been changed before it is entered
+	finds    []*found    // by function, nil: nothing to do with hints
+	plans    []*plan     // by function
+	before   *code.Unit  // as it was read
+	tables   *tables
+	asked    []map[string]bool // by function: the hints it looks at
+	report   *Report
+	changed  bool
 }
 
 // pass is one step of the rewriting. Each needs what the ones above it leave.
@@ -42,8 +46,9 @@ var passes = []pass{
 	{"declare", (*job).declare},     // how does the unit declare the struct, and is that right
 	{"select", (*job).selectFuncs},
 	{"relocate", (*job).relocate}, // before find, which believes the offsets
-	{"fold", (*job).fold},         // answer what the NIC decides before looking for loads: dead branches need no words
-	{"plan", (*job).plan},         // wants every function found, for what callers do before a callee
+	{"touch", (*job).findDirty},
+	{"fold", (*job).fold}, // answer what the NIC decides before looking for loads: dead branches need no words
+	{"plan", (*job).plan}, // wants every function found, for what callers do before a callee
 	{"lower", (*job).lower},
 	{"clean", (*job).clean},
 	{"strip", (*job).strip},

@@ -28,11 +28,16 @@ func (j *job) relocate() error {
 				continue
 			}
 			place, err := locate(s, fn.Insns[i].CORE.Access)
-			if err == nil && place.bitfield && fn.Insns[i].OpCode.Class() == asm.LdXClass {
-				if demanded == nil {
-					demanded = j.demandedLoads(fn)
+			if class := fn.Insns[i].OpCode.Class(); err == nil && place.bitfield {
+				switch {
+				case class == asm.LdXClass:
+					if demanded == nil {
+						demanded = j.demandedLoads(fn)
+					}
+					err = place.settle(&fn.Insns[i], demanded[i], j.u.Order)
+				case class.IsStore():
+					place.off, err = place.from(int64(fn.Insns[i].OpCode.Size().Sizeof()))
 				}
-				err = place.settle(&fn.Insns[i], demanded[i], j.u.Order)
 			}
 			if err != nil {
 				return refuse(fn, i, bitfieldHelp, "%v", err)
@@ -71,12 +76,22 @@ func bitfieldOffset(in *code.Insn) *place {
 // demandedLoads is, for each load of f, the bits of it that something looks at.
 func (j *job) demandedLoads(f *code.Func) map[int]uint64 {
 	out := map[int]uint64{}
+	for i, after := range j.looks(f, func(in *code.Insn) bool { return in.OpCode.Class() == asm.LdXClass }) {
+		out[i] = after[f.Insns[i].Dst]
+	}
+	return out
+}
+
+// looks is, after each instruction of f of a kind, the bits that something looks
+// at.
+func (j *job) looks(f *code.Func, of func(*code.Insn) bool) map[int]flow.Bits {
+	out := map[int]flow.Bits{}
 	g := flow.NewGraph(f)
 	d := flow.NewLooks(g, func(in *code.Insn) int { return arity(j.u, in) })
 	for _, b := range g.Order {
 		d.Walk(b, func(i int, after *flow.Bits) {
-			if f.Insns[i].OpCode.Class() == asm.LdXClass {
-				out[i] = after[f.Insns[i].Dst]
+			if of(&f.Insns[i]) {
+				out[i] = *after
 			}
 		})
 	}
@@ -96,7 +111,7 @@ func setOffset(in *code.Insn, n int64) {
 // place is where a CO-RE access path leads.
 type place struct {
 	name       string
-	off        int64 // bytes
+	off, size  int64 // bytes; size: of a bit-field, of the integer that holds it
 	bit, width int64 // of a bit-field
 	bitfield   bool
 }
@@ -136,11 +151,11 @@ func locate(s *btf.Struct, access []int) (place, error) {
 	if err != nil || n < 1 {
 		return place{}, fmt.Errorf("bit-field %s of type %s", p.name, t.TypeName())
 	}
-	for size := int64(n); ; size *= 2 {
-		if p.off = p.bit / 8 / size * size; p.bit+p.width <= (p.off+size)*8 {
+	for p.size = int64(n); ; p.size *= 2 {
+		if p.off = p.bit / 8 / p.size * p.size; p.bit+p.width <= (p.off+p.size)*8 {
 			return p, nil
 		}
-		if size >= 8 {
+		if p.size >= 8 {
 			return place{}, errors.New("bit-field " + p.name + " is wider than any load")
 		}
 	}

@@ -54,8 +54,8 @@ func (t *target) hint(m *member) (h *layouts.Hint, has bool) {
 }
 
 // answer is the constant for a CO-RE record about a hint struct that is not an
-// offset. A size, sign or shift is what the compiler put there: the struct in
-// the program is the struct that is read.
+// offset. What it asks of the struct's types is what the compiler put there: the
+// struct in the program is the struct that is read.
 func (t *target) answer(c *code.CORE, compiled int64) (int64, error) {
 	switch c.Kind {
 	case code.FieldExists:
@@ -69,10 +69,33 @@ func (t *target) answer(c *code.CORE, compiled int64) (int64, error) {
 		return 1, nil
 	case code.TypeExists, code.TypeMatches:
 		return 1, nil
+	case code.FieldByteSize, code.FieldLShiftU64, code.FieldRShiftU64:
+		return t.shape(c, compiled)
 	case code.TypeIDTarget:
 		return 0, fmt.Errorf("asks for the kernel's type id of struct %s, which no kernel has", c.Type.TypeName())
 	}
 	return compiled, nil
+}
+
+// shape answers what BPF_CORE_READ_BITFIELD asks: which integer holds a bit-field,
+// and by which shifts it comes out. The integer is the one whose offset locate
+// tells, which need not be the one the compiler thought of.
+func (t *target) shape(c *code.CORE, compiled int64) (int64, error) {
+	p, err := locate(asHintStruct(c.Type), c.Access)
+	if err != nil || !p.bitfield {
+		return compiled, err
+	}
+	switch c.Kind {
+	case code.FieldByteSize:
+		return p.size, nil
+	case code.FieldRShiftU64:
+		return 64 - p.width, nil
+	}
+	first := p.bit - p.off*8
+	if t.order == binary.ByteOrder(binary.BigEndian) {
+		return 64 - p.size*8 + first, nil
+	}
+	return 64 - first - p.width, nil
 }
 
 // possible has a bit for every bit of a load of size bytes at off that the NIC

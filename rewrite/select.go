@@ -6,6 +6,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/flow"
 )
 
 // selectFuncs picks the functions that have to do with hints, those called
@@ -14,6 +15,7 @@ func (j *job) selectFuncs() error {
 	n := len(j.u.Funcs)
 	j.dirty, j.late = make([]bool, n), make([]bool, n)
 	j.asked = make([]map[string]bool, n)
+	j.args = make([]arguments, n)
 	j.finds, j.plans = make([]*found, n), make([]*plan, n)
 	wanted, err := j.wanted()
 	if err != nil {
@@ -22,28 +24,64 @@ func (j *job) selectFuncs() error {
 	if len(j.ds.list) == 0 {
 		return nil
 	}
-	calls := j.callGraph()
-	j.findDirty(calls)
-	state := make([]byte, n)
+	j.calls = j.callGraph()
+	j.order = callersFirst(j.calls)
+	j.selected = wanted
+	for _, f := range j.order {
+		for _, c := range j.calls[f] {
+			wanted[c] = wanted[c] || wanted[f]
+		}
+		if wanted[f] {
+			j.funcs = append(j.funcs, f)
+		}
+	}
+	for _, fn := range j.u.Funcs { // for recursion, which no kernel takes
+		fn.Args = maxArgs
+	}
+	for _, f := range slices.Backward(j.order) {
+		j.u.Funcs[f].Args = j.takes(j.u.Funcs[f])
+	}
+	return nil
+}
+
+// callersFirst orders the functions so that what is called stands after all that
+// call it.
+func callersFirst(calls [][]int) []int {
+	seen := make([]bool, len(calls))
 	var order []int
 	var visit func(f int)
 	visit = func(f int) {
-		state[f] = 1
+		seen[f] = true
 		for _, c := range calls[f] {
-			if state[c] == 0 {
+			if !seen[c] {
 				visit(c)
 			}
 		}
 		order = append(order, f)
 	}
-	for f := range j.u.Funcs {
-		if wanted[f] && state[f] == 0 {
+	for f := range calls {
+		if !seen[f] {
 			visit(f)
 		}
 	}
 	slices.Reverse(order)
-	j.funcs = order
-	return nil
+	return order
+}
+
+// takes is how many arguments a function takes, once those it calls are known.
+// Of a static one its code has the last word: clang drops parameters that are
+// not used, and passes values instead of pointers to them (-O3), and leaves the
+// type as it was.
+func (j *job) takes(f *code.Func) int {
+	if f.Linkage != code.Static && f.Type != nil {
+		return declaredArity(f.Type)
+	}
+	start := flow.NewDemand(flow.NewGraph(f), nil, func(in *code.Insn) int { return arity(j.u, in) }).Start(0)
+	n := maxArgs
+	for n > 0 && start[asm.R0+asm.Register(n)] == 0 {
+		n--
+	}
+	return n
 }
 
 // wanted applies Options.Programs.
@@ -78,27 +116,42 @@ func (j *job) callGraph() [][]int {
 	return calls
 }
 
-// findDirty finds the functions that get at the metadata area, themselves or
-// by those they call.
-func (j *job) findDirty(calls [][]int) {
-	none := make([]bool, len(j.u.Funcs))
-	for f, fn := range j.u.Funcs {
-		if !mayTouch(fn) {
+// findDirty finds the functions that get at the metadata area, themselves or by
+// those they call; and, on the way, what functions are called with, as it tells
+// the context from other pointers.
+func (j *job) findDirty() error {
+	touching := make([]bool, len(j.u.Funcs))
+	for _, f := range slices.Backward(j.order) {
+		touching[f] = mayTouch(j.u.Funcs[f])
+		for _, c := range j.calls[f] {
+			touching[f] = touching[f] || touching[c]
+		}
+	}
+	for _, f := range j.order {
+		if !touching[f] {
 			continue
 		}
-		x, err := find(j.u, fn, j.ds, j.t, false, none)
-		j.dirty[f] = err != nil || len(x.touches) > 0
-	}
-	for again := true; again; {
-		again = false
-		for f := range calls {
-			for _, c := range calls[f] {
-				if j.dirty[c] && !j.dirty[f] {
-					j.dirty[f], again = true, true
-				}
+		x, err := j.find(f)
+		if err != nil { // if it matters, fold comes to it
+			j.dirty[f] = true
+			for _, c := range j.calls[f] {
+				j.args[c] = unknown
+			}
+			continue
+		}
+		j.dirty[f] = len(x.touches) > 0
+		for _, e := range x.enters {
+			for i := range e.args {
+				j.args[e.fn][i] = joinKinds(j.args[e.fn][i], e.args[i])
 			}
 		}
 	}
+	for _, f := range slices.Backward(j.order) {
+		for _, c := range j.calls[f] {
+			j.dirty[f] = j.dirty[f] || j.dirty[c]
+		}
+	}
+	return nil
 }
 
 // mayTouch is a quick look for instructions that could be a load of data_meta

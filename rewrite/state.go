@@ -3,7 +3,7 @@ package rewrite
 // state is find's knowledge between two instructions.
 type state struct {
 	regs  [11]value
-	slots []slot // spilled values worth knowing, by offset
+	slots []slot // what lies on the stack, by offset; anything where none is
 	late  bool   // the metadata area may have changed since the packet came
 }
 
@@ -21,15 +21,40 @@ func (s *state) slot(off int64) value {
 	return value{kind: other}
 }
 
+// put notes that the 8 bytes at off hold v.
+func (s *state) put(off int64, v value) {
+	if v.kind != other {
+		s.slots = append(s.slots[:len(s.slots):len(s.slots)], slot{off, v})
+	}
+}
+
 // forget drops what is known of the stack bytes [off, off+n).
 func (s *state) forget(off int64, n int) {
+	s.change(func(x slot) value {
+		if x.off+8 <= off || x.off >= off+int64(n) {
+			return x.v
+		}
+		return value{kind: other}
+	})
+}
+
+// change replaces what is known of each slot.
+func (s *state) change(to func(slot) value) {
 	keep := s.slots[:0:0]
 	for _, x := range s.slots {
-		if x.off+8 <= off || x.off >= off+int64(n) {
+		if x.v = to(x); x.v.kind != other {
 			keep = append(keep, x)
 		}
 	}
 	s.slots = keep
+}
+
+// pointers is the calls whose pointer lies on the stack.
+func (s *state) pointers() (sites uint64) {
+	for _, x := range s.slots {
+		sites |= x.v.sites
+	}
+	return sites
 }
 
 func (s *state) join(b *state) (changed bool) {
@@ -41,7 +66,7 @@ func (s *state) join(b *state) (changed bool) {
 	if b.late && !s.late {
 		s.late, changed = true, true
 	}
-	var slots []slot
+	slots := make([]slot, 0, len(s.slots))
 	for _, x := range s.slots {
 		j := join(x.v, b.slot(x.off))
 		if j != x.v {

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"math"
+
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 
@@ -22,26 +24,12 @@ func (x *finder) step(i int, s *state) {
 	case in.IsCall():
 		x.call(i, in, s)
 	case in.IsExit():
-		if s.regs[asm.R0].points() && !returnsNothing(x.f) {
-			x.refuse(i, "make the function `static __always_inline`, or call hintjit_rx where the hints are read",
-				"returns the hint pointer, which ends with the function")
+		if x.final && s.regs[asm.R0].points() {
+			x.returns = append(x.returns, i)
 		}
 	case in.IsBranch() && !in.IsGoto() && !in.IsMayGoto():
 		x.compare(i, in, s)
 	}
-}
-
-// returnsNothing tells whether a function is void: r0 holds what it last held.
-func returnsNothing(f *code.Func) bool {
-	if f.Type == nil {
-		return false
-	}
-	proto, ok := f.Type.Type.(*btf.FuncProto)
-	if !ok {
-		return false
-	}
-	_, void := proto.Return.(*btf.Void)
-	return void
 }
 
 func (x *finder) refuse(i int, help, msg string) {
@@ -63,12 +51,6 @@ func (x *finder) carries(i int, v value) {
 	}
 }
 
-func (x *finder) uses(v value) {
-	if v.kind == loose {
-		x.escape(v)
-	}
-}
-
 // constantOf is what an instruction that sets a constant sets, as far as hints
 // are concerned.
 func (x *finder) constantOf(i int, in *code.Insn) value {
@@ -76,15 +58,15 @@ func (x *finder) constantOf(i int, in *code.Insn) value {
 		return knownNumber(uint64(n))
 	}
 	if s := offsetInto(in); s != nil {
-		return value{kind: offset, off: in.Constant, typ: x.ds.of(s), field: x.fields[i]}
+		return value{kind: offset, off: in.Constant, typ: x.ds.of(s), fields: x.fields[i]}
 	}
-	return value{kind: other}
+	return value{kind: apart}
 }
 
 func (x *finder) constantLoad(i int, in *code.Insn, s *state) {
 	if !in.OpCode.IsDWordLoad() {
 		for r := asm.R0; r <= asm.R5; r++ {
-			s.regs[r] = value{kind: other}
+			s.regs[r] = value{kind: apart}
 		}
 		return
 	}
@@ -94,7 +76,7 @@ func (x *finder) constantLoad(i int, in *code.Insn, s *state) {
 			x.refuse(i, "call hintjit_rx(ctx) directly", "takes the address of hintjit_rx")
 		}
 	case code.RefFunc: // a callback, which runs at some later call
-		x.enter(entering{i, int(in.Ref.Index), s.late, true}, s)
+		x.enter(entering{insn: i, fn: int(in.Ref.Index), late: s.late, address: true, args: unknown}, s)
 	}
 	s.regs[in.Dst] = x.constantOf(i, in)
 }
@@ -109,53 +91,80 @@ func (x *finder) enter(e entering, s *state) {
 }
 
 // place moves a pointer that a bit-field's offset was added to to where an
-// access of that size starts.
+// access of that size starts. Where it may be one field or another, the way
+// must be as long for each.
 func (x *finder) place(i int, in *code.Insn, base value) value {
-	if base.field == nil {
+	if base.fields == 0 {
 		return base
 	}
-	p := base.field
-	start, err := p.from(int64(in.OpCode.Size().Sizeof()))
-	if p == doubtful || err != nil {
-		x.refuse(i, bitfieldHelp, "reads a bit-field of the hint struct, and it can not be told which bytes hold it")
-		return base
+	var shift int64
+	first := true
+	for k, p := range x.places {
+		if k < 63 && base.fields>>k&1 == 0 {
+			continue
+		}
+		start, err := p.from(int64(in.OpCode.Size().Sizeof()))
+		if base.fields&doubtful != 0 || err != nil || !first && start-p.off != shift {
+			x.refuse(i, bitfieldHelp, "reads a bit-field of the hint struct, and it can not be told which bytes hold it")
+			return base
+		}
+		shift, first = start-p.off, false
 	}
-	shift := start - p.off - int64(in.Offset)
+	shift -= int64(in.Offset)
 	if x.final {
 		x.shifts[i] = shift
 	}
 	base.off += shift
-	base.field = nil
+	base.fields = 0
 	return base
 }
 
 func (x *finder) load(i int, in *code.Insn, s *state) {
 	base, size := x.place(i, in, s.regs[in.Src]), in.OpCode.Size().Sizeof()
 	off := base.off + int64(in.Offset)
-	v := value{kind: other}
+	v := value{kind: apart}
 	switch base.kind {
 	case hint:
 		v = x.hintLoad(i, in, base)
-	case loose:
-		x.escape(base)
 	case frame:
 		x.deepen(off)
-		if v = s.slot(off); size != 8 {
-			x.escape(v)
-			v = value{kind: other}
+		sl := s.slot(off)
+		if size == 8 {
+			v = sl
+		} else {
+			x.escape(sl)
 		}
-		x.carries(i, v)
-	case context, other:
-		if size == 4 && in.Offset == mdDataMeta && (base.kind == context || x.f.Linkage != code.Program) {
-			x.touch(i, s)
-		}
-		if base.kind == context {
-			v.kind = apart
-		}
-	case apart:
-		v.kind = apart
+		x.carries(i, sl)
+	case loose, memory, outside, other:
+		x.escape(base)
+		v = x.behind(base, s)
+	}
+	switch metaAt := int64(mdDataMeta); {
+	case size != 4:
+	case base.kind == context && off == metaAt, (base.kind == outside || base.kind == other) && int64(in.Offset) == metaAt:
+		x.touch(i, s)
+	}
+	if size != 8 && base.kind != hint {
+		v = value{kind: apart} // no pointer is that short
 	}
 	s.regs[in.Dst] = v
+}
+
+// behind is what 8 bytes in memory that base points to may be; where base may
+// point to the stack, it is anything that lies there.
+func (x *finder) behind(base value, s *state) value {
+	switch base.plain() {
+	case apart:
+		return value{kind: apart}
+	case memory, outside:
+		return value{kind: outside}
+	}
+	if sites := s.pointers(); sites != 0 {
+		v := value{kind: loose, sites: sites, beside: other}
+		x.escape(v)
+		return v
+	}
+	return value{kind: other}
 }
 
 // touch notes that instruction i lets the program at its metadata area.
@@ -186,39 +195,59 @@ func (x *finder) hintLoad(i int, in *code.Insn, base value) value {
 		x.loads = append(x.loads, l)
 	}
 	if l.signed {
-		return value{kind: other}
+		return value{kind: apart}
 	}
 	return value{kind: number, maybe: x.ask.possible(l.decl, l.off, l.size)}
 }
 
 func (x *finder) store(i int, in *code.Insn, s *state) {
+	if in.OpCode.Class() == asm.StXClass && in.OpCode.Mode() == asm.AtomicMode {
+		x.atomic(i, in, s)
+		return
+	}
 	base, size := x.place(i, in, s.regs[in.Dst]), in.OpCode.Size().Sizeof()
 	off := base.off + int64(in.Offset)
-	v := value{kind: other}
+	v := value{kind: apart}
 	if in.OpCode.Class() == asm.StXClass {
 		v = s.regs[in.Src]
 	}
-	atomic := in.OpCode.Class() == asm.StXClass && in.OpCode.Mode() == asm.AtomicMode
 	switch {
 	case base.points():
 		x.refuse(i, "copy the struct first: `struct hintjit_rx c = *h;`", "writes to the hint struct, which is read-only")
-	case v.points() && (base.kind != frame || atomic || size != 8):
+	case v.points() && (base.kind != frame || size != 8):
 		x.refuse(i, "store the hint values, or a copy of the struct, instead",
 			"stores the hint pointer outside the function's own stack")
 	case base.kind == frame:
 		x.deepen(off)
 		s.forget(off, size)
 		x.carries(i, v)
-		if size == 8 && !atomic && v.kind != other {
-			s.slots = append(s.slots[:len(s.slots):len(s.slots)], slot{off, v})
+		if size == 8 {
+			s.put(off, v)
+		}
+	case base.kind == other: // whatever lies on the stack may be overwritten
+		if size != 8 {
+			v = value{kind: apart}
+		}
+		s.change(func(sl slot) value { return join(sl.v, v) })
+	}
+}
+
+// atomic is an atomic read or write. A hint pointer has no business there.
+func (x *finder) atomic(i int, in *code.Insn, s *state) {
+	for _, r := range flow.Reads(in) {
+		if s.regs[r].points() {
+			x.refuse(i, "read members through the pointer, or compare it with NULL", "uses the hint pointer in an atomic operation")
+		}
+		switch p := s.regs[r]; p.kind {
+		case frame:
+			x.deepen(p.off + int64(in.Offset))
+			s.forget(p.off+int64(in.Offset), 8)
+		case other:
+			s.change(func(sl slot) value { return join(sl.v, value{kind: other}) })
 		}
 	}
-	if atomic {
-		x.uses(v)
-		s.regs[in.Src] = value{kind: other} // fetched, or unchanged and of no interest
-		if in.OpCode.AtomicOp() == asm.CmpXchg {
-			s.regs[asm.R0] = value{kind: other}
-		}
+	if r, ok := flow.Fetched(in); ok {
+		s.regs[r] = value{kind: other}
 	}
 }
 
@@ -227,72 +256,105 @@ const adjustMeta = int64(asm.FnXdpAdjustMeta)
 
 func (x *finder) call(i int, in *code.Insn, s *state) {
 	site, isHint := x.sites[i]
-	if isHint {
-		switch s.regs[asm.R1].kind {
-		case apart, frame, number, offset, hint, loose:
+	result := value{kind: apart}
+	switch {
+	case isHint:
+		switch v := s.regs[asm.R1]; {
+		case v.kind == context && v.off == 0, v.kind == outside, v.kind == other:
+		default:
 			x.refuse(i, "pass the program's own `struct xdp_md *ctx`", "calls hintjit_rx with something that is not the context")
 		}
-	} else {
-		for r := asm.R1; int(r) <= arity(x.u, in); r++ {
-			x.argument(s.regs[r], s)
-		}
-	}
-	switch {
-	case in.Ref.Kind == code.RefFunc:
-		x.enter(entering{i, int(in.Ref.Index), s.late, false}, s)
-	case in.Ref.Kind == code.RefNone && in.IsBuiltinCall() && in.Constant == adjustMeta:
-		x.touch(i, s)
-	}
-	for r := asm.R0; r <= asm.R5; r++ {
-		s.regs[r] = value{kind: apart}
-	}
-	if isHint {
-		s.regs[asm.R0] = value{kind: hint, sites: site}
+		result = value{kind: hint, sites: site}
 		if x.final {
 			x.calls = append(x.calls, call{insn: i, site: site, late: s.late})
 		}
+	case in.Ref.Kind == code.RefFunc:
+		e := entering{insn: i, fn: int(in.Ref.Index), late: s.late}
+		for k := range e.args {
+			e.args[k] = s.regs[asm.R1+asm.Register(k)].handed()
+		}
+		x.arguments(in, s)
+		x.enter(e, s)
+		result.kind = outside
+	default:
+		x.arguments(in, s)
+		if in.Ref.Kind == code.RefNone && in.IsBuiltinCall() && in.Constant == adjustMeta {
+			x.touch(i, s)
+		}
+	}
+	for r := asm.R1; r <= asm.R5; r++ {
+		s.regs[r] = value{kind: apart}
+	}
+	s.regs[asm.R0] = result
+}
+
+// arguments notes what a call does to what it is handed.
+func (x *finder) arguments(in *code.Insn, s *state) {
+	for r := asm.R1; int(r) <= arity(x.u, in); r++ {
+		x.argument(s.regs[r], in.Ref.Kind == code.RefFunc || x.callbacks, s)
 	}
 }
 
 // argument notes what passing v to a call does: a hint pointer has to be one
-// into memory, and so have those that lie in stack memory that is handed over.
-func (x *finder) argument(v value, s *state) {
+// into memory, and so have those that lie in stack memory that is handed over,
+// in which the unit's own code may put any pointer, and a helper numbers only.
+func (x *finder) argument(v value, own bool, s *state) {
 	x.escape(v)
-	if v.kind != frame {
+	low := v.off
+	switch {
+	case v.kind == frame:
+		x.deepen(v.off)
+	case v.plain() == other:
+		low = math.MinInt64
+	default:
 		return
 	}
-	x.deepen(v.off)
-	var keep []slot
-	for _, sl := range s.slots {
-		if sl.off < v.off {
-			keep = append(keep, sl)
-			continue
-		}
-		x.escape(sl.v)
-		if sl.v.kind == context {
-			keep = append(keep, sl) // at worst it is taken for the context in vain
+	for again := true; again; { // what lies there may lead further down
+		again = false
+		for _, sl := range s.slots {
+			if sl.off >= low && sl.v.kind == frame && sl.v.off < low {
+				low, again = sl.v.off, true
+			}
 		}
 	}
-	s.slots = keep
+	s.change(func(sl slot) value {
+		switch {
+		case sl.v.kind == number:
+			return value{kind: other}
+		case sl.off < low:
+			return sl.v
+		}
+		x.escape(sl.v)
+		if own {
+			return join(sl.v, value{kind: other})
+		}
+		return sl.v
+	})
 }
 
 // arity is how many arguments a call takes.
 func arity(u *code.Unit, in *code.Insn) int {
-	var f *btf.Func
 	switch {
 	case in.Ref.Kind == code.RefFunc:
-		f = u.Funcs[in.Ref.Index].Type
+		return u.Funcs[in.Ref.Index].Args
 	case in.Ref.Kind == code.RefExtern:
-		f = u.Externs[in.Ref.Index].Type
+		return declaredArity(u.Externs[in.Ref.Index].Type)
 	case in.IsBuiltinCall():
 		return flow.HelperArgs(in.Constant)
 	}
+	return maxArgs
+}
+
+// maxArgs is how many arguments a BPF function can take: r1 to r5.
+const maxArgs = 5
+
+func declaredArity(f *btf.Func) int {
 	if f != nil {
 		if proto, ok := f.Type.(*btf.FuncProto); ok {
-			return min(len(proto.Params), 5)
+			return min(len(proto.Params), maxArgs)
 		}
 	}
-	return 5
+	return maxArgs
 }
 
 func (x *finder) alu(i int, in *code.Insn, s *state) {
@@ -310,7 +372,7 @@ func (x *finder) alu(i int, in *code.Insn, s *state) {
 		}
 		s.regs[in.Dst] = src
 		return
-	case op == asm.Add && wide, op == asm.Sub && wide && !reg:
+	case wide && (op == asm.Add || op == asm.Sub):
 		if v, ok := x.add(i, in, dst, src, reg); ok {
 			s.regs[in.Dst] = v
 			return
@@ -325,28 +387,41 @@ func (x *finder) alu(i int, in *code.Insn, s *state) {
 	if !wide && reg && src.points() || op != asm.Mov && dst.points() && op != asm.Add && op != asm.Sub {
 		x.refuse(i, "read members through the pointer, or compare it with NULL", "uses the hint pointer as a number")
 	}
-	s.regs[in.Dst] = calculate(in, dst, src, reg)
+	v := calculate(in, dst, src, reg)
+	if op == asm.Mov {
+		v.fields = src.fields
+	} else if dst.fields|src.fields != 0 {
+		v.fields = doubtful
+	}
+	s.regs[in.Dst] = v
 }
 
-// add follows additions to pointers.
+// add follows additions to pointers, and subtractions from them.
 func (x *finder) add(i int, in *code.Insn, dst, src value, reg bool) (value, bool) {
-	if !reg && src.kind == other {
+	minus := in.OpCode.ALUOp() == asm.Sub
+	if !reg && src.kind == apart {
 		src = value{kind: offset, off: in.Constant}
-		if in.OpCode.ALUOp() == asm.Sub {
-			src.off = -src.off
-		}
 	}
-	if src.kind == hint || src.kind == frame || reg && dst.kind == offset && src.kind != offset {
+	switch {
+	case minus && !reg:
+		src.off = -src.off
+	case minus: // of a number from a pointer, or of two pointers
+		if dst.points() || src.points() {
+			return value{}, false
+		}
+		src = value{kind: src.plain(), fields: src.fields}
+	case src.points() || src.kind == frame || src.kind == context || dst.kind == offset && src.kind != offset:
 		dst, src = src, dst
 	}
-	if src.field != nil {
-		if dst.field != nil {
-			src.field = doubtful
-		}
-		dst.field = src.field
+	fields := dst.fields | src.fields
+	if dst.fields != 0 && src.fields != 0 || minus && fields != 0 {
+		fields |= doubtful
 	}
+	dst.fields = fields
 	constant := src.kind == offset || src.known()
 	switch {
+	case src.points():
+		return value{}, false
 	case dst.kind == hint && constant:
 		dst.off += src.off
 		if src.typ != nil {
@@ -354,24 +429,25 @@ func (x *finder) add(i int, in *code.Insn, dst, src value, reg bool) (value, boo
 		}
 		x.carries(i, dst)
 		return dst, true
-	case dst.points() && !src.points():
+	case dst.points():
 		x.escape(dst)
-		return value{kind: loose, sites: dst.sites}, true
+		return value{kind: loose, sites: dst.sites, fields: fields, beside: max(dst.plain(), src.plain())}, true
+	case dst.kind == frame && constant:
+		x.deepen(dst.off)
+		dst.off += src.off
+		x.deepen(dst.off)
+		return dst, true
+	case dst.kind == context && constant:
+		dst.off += src.off
+		return dst, true
 	case dst.kind == frame:
 		x.deepen(dst.off)
-		if constant {
-			dst.off += src.off
-			x.deepen(dst.off)
-			return dst, true
-		}
-		return value{kind: apart}, true
-	case dst.kind == apart && !src.points(), dst.field != nil && dst.kind == other:
-		return dst, true
 	}
-	return value{}, false
+	return value{kind: max(dst.plain(), src.plain()), fields: fields}, true
 }
 
-// calculate is the arithmetic on numbers that hints decide; all else is other.
+// calculate is the arithmetic on numbers that hints decide; all other results
+// are numbers too, or no arithmetic that the kernel allows.
 func calculate(in *code.Insn, dst, src value, reg bool) value {
 	op := in.OpCode.ALUOp()
 	width := 8
@@ -382,13 +458,16 @@ func calculate(in *code.Insn, dst, src value, reg bool) value {
 		return src.trim(width)
 	}
 	if dst.kind != number || op == asm.Mov {
-		return value{kind: other}
+		return value{kind: apart}
 	}
 	dst = dst.trim(width)
 	if reg {
 		return combine(op, dst, src).trim(width)
 	}
 	k := uint64(in.Constant)
+	if src.known() { // from a CO-RE record
+		k = uint64(src.off)
+	}
 	switch op {
 	case asm.And:
 		dst.off &= int64(k)
@@ -405,7 +484,7 @@ func calculate(in *code.Insn, dst, src value, reg bool) value {
 	case asm.Xor:
 		dst.off ^= int64(k &^ dst.maybe)
 	default:
-		return value{kind: other}
+		return value{kind: apart}
 	}
 	return dst.trim(width)
 }
@@ -413,7 +492,7 @@ func calculate(in *code.Insn, dst, src value, reg bool) value {
 // combine is a bitwise operation on two numbers.
 func combine(op asm.ALUOp, a, b value) value {
 	if b.kind != number {
-		return value{kind: other}
+		return value{kind: apart}
 	}
 	switch op {
 	case asm.Or:
@@ -424,7 +503,7 @@ func combine(op asm.ALUOp, a, b value) value {
 		a.off &= b.off
 		a.maybe = may &^ uint64(a.off)
 	default:
-		return value{kind: other}
+		return value{kind: apart}
 	}
 	return a
 }

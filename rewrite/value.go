@@ -3,31 +3,40 @@ package rewrite
 // kind is what find knows of a register or stack slot.
 type kind uint8
 
+// The first five say how little is known, each less than the one before.
 const (
 	nothing kind = iota // not reached yet
-	other               // anything that is not below
-	apart               // as other, and for certain not the XDP context
+	apart               // no pointer into this function's stack, not the XDP context, and not the way to it
+	memory              // as apart, but the context may be in the memory it points to
+	outside             // no pointer into this function's stack; perhaps the context
+	other               // anything
 	number              // a number whose bits outside maybe are known, and that a hint decided
-	offset              // an offset into a hint struct, from a CO-RE record
-	context             // the XDP context
+	offset              // an offset into a hint struct, from a CO-RE record; or any constant that is added
+	context             // the XDP context + off
 	frame               // r10 + off
 	hint                // a pointer into the hint struct: its start + off
-	loose               // a pointer into the hint struct, or perhaps something else
+	loose               // a pointer into the hint struct, who knows where; or else what beside says
 )
 
 // value is an element of find's lattice.
 type value struct {
-	kind  kind
-	off   int64  // frame, hint: bytes; number, offset: the value, where it is known
-	maybe uint64 // number: the bits that may be other than off's
-	sites uint64 // hint, loose: the calls it may come from, one bit each
-	typ   *declaration
-	// field is set on an offset of a bit-field, and on a pointer that one was
-	// added to: where the access starts is known when its size is.
-	field *place
+	kind   kind
+	off    int64  // context, frame, hint: bytes; number, offset: the value, where it is known
+	maybe  uint64 // number: the bits that may be other than off's
+	sites  uint64 // hint, loose: the calls it may come from, one bit each
+	beside kind   // loose: apart to other
+	// fields is set on an offset of a bit-field, and on a pointer that one was
+	// added to, a bit for each of finder.places that it may be: where the access
+	// starts is known when its size is.
+	fields uint64
 	// typ is, for hint and offset, the declaration that off counts in; nil: the
 	// one that hintjit_rx is declared with.
+	typ *declaration
 }
+
+// doubtful is the bit in value.fields that says that not all of the fields are
+// known.
+const doubtful = 1 << 63
 
 // known tells whether v is a number with no doubtful bit.
 func (v value) known() bool { return v.kind == number && v.maybe == 0 }
@@ -35,11 +44,39 @@ func (v value) known() bool { return v.kind == number && v.maybe == 0 }
 // points tells whether v may be a pointer into the hint struct.
 func (v value) points() bool { return v.kind == hint || v.kind == loose }
 
-func knownNumber(n uint64) value { return value{kind: number, off: int64(n)} }
+// plain is how little is known of what v points to, apart from hints.
+func (v value) plain() kind {
+	switch v.kind {
+	case nothing, number, offset, hint:
+		return apart
+	case context:
+		return outside
+	case frame:
+		return other
+	case loose:
+		return v.beside
+	}
+	return v.kind
+}
 
-// doubtful is the field of a pointer that more than one bit-field's offset was
-// added to.
-var doubtful = new(place)
+// handed is what a function knows of an argument that was v to its caller: a
+// pointer into the caller's stack is none into its own.
+func (v value) handed() kind {
+	switch v.kind {
+	case frame:
+		return memory
+	case context:
+		if v.off == 0 {
+			return context
+		}
+	}
+	return min(v.plain(), outside)
+}
+
+// joinKinds is join for what is known of an argument.
+func joinKinds(a, b kind) kind { return join(value{kind: a}, value{kind: b}).kind }
+
+func knownNumber(n uint64) value { return value{kind: number, off: int64(n)} }
 
 // join is the least that is true of both.
 func join(a, b value) value {
@@ -49,17 +86,17 @@ func join(a, b value) value {
 	case a.kind == nothing:
 		return b
 	}
-	field := a.field
-	if a.field != b.field {
-		field = doubtful
+	fields := a.fields | b.fields
+	if (a.fields == 0) != (b.fields == 0) {
+		fields |= doubtful
 	}
-	a.field, b.field = nil, nil
+	a.fields, b.fields = 0, 0
 	v := meet(a, b)
-	v.field = field
+	v.fields = fields
 	return v
 }
 
-// meet is join for values without a field.
+// meet is join for values without fields.
 func meet(a, b value) value {
 	switch {
 	case a == b:
@@ -69,16 +106,16 @@ func meet(a, b value) value {
 			a.sites |= b.sites
 			return a
 		}
-		return value{kind: loose, sites: a.sites | b.sites}
+		return value{kind: loose, sites: a.sites | b.sites, beside: max(a.plain(), b.plain())}
 	case a.kind == number && b.kind == number:
 		a.maybe |= b.maybe | uint64(a.off^b.off)
 		a.off &^= int64(a.maybe)
 		if a.maybe == ^uint64(0) {
-			return value{kind: other}
+			return value{kind: apart}
 		}
 		return a
 	}
-	return value{kind: other}
+	return value{kind: max(a.plain(), b.plain())}
 }
 
 // trim keeps the low n bytes of a number.

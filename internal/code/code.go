@@ -54,6 +54,7 @@ type Func struct {
 	Section string // where it stands in an object: "xdp", ".text"
 	Linkage Linkage
 	Type    *btf.Func // nil without BTF
+	Args    int       // how many of r1 to r5 a call hands it, once a pass has found out
 	Insns   []Insn
 }
 

@@ -151,17 +151,48 @@ func beforeStore(in *code.Insn, d *Bits) {
 	if n := in.OpCode.Size().Sizeof() * 8; n < 64 {
 		size = 1<<n - 1
 	}
-	if in.OpCode.Mode() == asm.AtomicMode {
-		switch in.OpCode.AtomicOp() {
-		case asm.CmpXchg:
-			d[asm.R0] = size
-		case asm.AddAtomic, asm.AndAtomic, asm.OrAtomic, asm.XorAtomic:
-		default: // fetch and exchange overwrite the source
-			d[in.Src] = 0
-		}
+	atomic := in.OpCode.Mode() == asm.AtomicMode
+	if r, ok := Fetched(in); ok && atomic {
+		d[r] = 0
+	}
+	if atomic && in.OpCode.AtomicOp() == loadAcquire {
+		d[in.Src] = all
+		return
+	}
+	if atomic && in.OpCode.AtomicOp() == asm.CmpXchg {
+		d[asm.R0] = size
 	}
 	d[in.Dst] = all
 	d[in.Src] |= size
+}
+
+// Atomic operations that cilium/ebpf keeps to itself (linux/bpf.h, 6.15).
+const (
+	fetch       asm.AtomicOp = 0x0100  // the old value goes to the source register
+	loadAcquire asm.AtomicOp = 0x10000 // a load, though of the class of stores
+)
+
+// Fetched is the register that an atomic operation writes, if there is one.
+func Fetched(in *code.Insn) (asm.Register, bool) {
+	switch op := in.OpCode.AtomicOp(); {
+	case op == asm.CmpXchg:
+		return asm.R0, true
+	case op == loadAcquire:
+		return in.Dst, true
+	default:
+		return in.Src, op&fetch != 0
+	}
+}
+
+// Reads is the registers that an atomic operation reads.
+func Reads(in *code.Insn) []asm.Register {
+	switch in.OpCode.AtomicOp() {
+	case asm.CmpXchg:
+		return []asm.Register{asm.R0, in.Dst, in.Src}
+	case loadAcquire:
+		return []asm.Register{in.Src}
+	}
+	return []asm.Register{in.Dst, in.Src}
 }
 
 func beforeCompare(in *code.Insn, d *Bits) {
