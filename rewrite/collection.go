@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -84,11 +85,30 @@ type collection struct {
 	unit  *code.Unit
 	funcs map[string]int   // by name, into unit.Funcs
 	order map[string][]int // program -> its functions
+
+	called map[string]bool // names of functions that are called, or whose address is taken
+}
+
+// calledNames is what tells a function from a label where there is no BTF.
+func calledNames(spec *ebpf.CollectionSpec) map[string]bool {
+	called := map[string]bool{}
+	for _, p := range spec.Programs {
+		if p == nil {
+			continue
+		}
+		for i := range p.Instructions {
+			if in := &p.Instructions[i]; in.IsFunctionReference() {
+				called[in.Reference()] = true
+			}
+		}
+	}
+	return called
 }
 
 func importSpec(spec *ebpf.CollectionSpec) (*collection, error) {
 	c := &collection{spec: spec, funcs: map[string]int{}, order: map[string][]int{}}
 	c.unit = &code.Unit{Order: orderOf(spec), Types: spec.Types}
+	c.called = calledNames(spec)
 	for _, name := range sortedPrograms(spec) {
 		if err := c.addProgram(name, spec.Programs[name]); err != nil {
 			return nil, fmt.Errorf("program %s: %w", name, err)
@@ -126,9 +146,13 @@ func sortedPrograms(spec *ebpf.CollectionSpec) []string {
 
 // addProgram splits a program's instructions at the symbols of its functions.
 func (c *collection) addProgram(program string, p *ebpf.ProgramSpec) error {
+	if p == nil {
+		return errors.New("the collection has nothing under this name")
+	}
 	var starts []int
 	for i := range p.Instructions {
-		if i == 0 || p.Instructions[i].Symbol() != "" && btf.FuncMetadata(&p.Instructions[i]) != nil {
+		in := &p.Instructions[i]
+		if i == 0 || in.Symbol() != "" && (btf.FuncMetadata(in) != nil || c.called[in.Symbol()]) {
 			starts = append(starts, i)
 		}
 	}
@@ -142,21 +166,32 @@ func (c *collection) addProgram(program string, p *ebpf.ProgramSpec) error {
 		if name == "" {
 			name = program
 		}
+		fn := &code.Func{Name: name, Section: p.SectionName, Type: btf.FuncMetadata(first), Linkage: linkage(k, first)}
+		if err := importInsns(fn, p.Instructions[start:end]); err != nil {
+			return err
+		}
 		f, ok := c.funcs[name]
 		if !ok {
-			fn := &code.Func{Name: name, Section: p.SectionName, Type: btf.FuncMetadata(first), Linkage: linkage(k, first)}
-			if err := importInsns(fn, p.Instructions[start:end]); err != nil {
-				return err
-			}
 			f = len(c.unit.Funcs)
 			c.funcs[name] = f
 			c.unit.Funcs = append(c.unit.Funcs, fn)
+		} else if !sameCode(fn, c.unit.Funcs[f]) {
+			return fmt.Errorf("its function %s is another than that of the same name in another program: rewrite them in collections of their own", name)
 		} else if k == 0 {
 			c.unit.Funcs[f].Linkage = code.Program
 		}
 		c.order[program] = append(c.order[program], f)
 	}
 	return nil
+}
+
+// sameCode tells whether two functions of one name are the one function that two
+// programs call.
+func sameCode(a, b *code.Func) bool {
+	return slices.EqualFunc(a.Insns, b.Insns, func(x, y code.Insn) bool {
+		return x.OpCode == y.OpCode && x.Dst == y.Dst && x.Src == y.Src && x.Offset == y.Offset &&
+			x.Constant == y.Constant && x.Target == y.Target && x.Reference() == y.Reference()
+	})
 }
 
 func linkage(k int, first *asm.Instruction) code.Linkage {
@@ -308,12 +343,27 @@ func (c *collection) export() (map[string]asm.Instructions, error) {
 	out := map[string]asm.Instructions{}
 	for program, order := range c.order {
 		var insns asm.Instructions
+		used := c.reached(order[0], map[int]bool{})
 		for _, f := range order {
-			insns = append(insns, funcs[f]...)
+			if used[f] {
+				insns = append(insns, funcs[f]...)
+			}
 		}
 		out[program] = insns
 	}
 	return out, nil
+}
+
+// reached is the functions that can be called once f runs: the kernel refuses a
+// program with any other (check_cfg), and one may have lost its last call.
+func (c *collection) reached(f int, seen map[int]bool) map[int]bool {
+	seen[f] = true
+	for i := range c.unit.Funcs[f].Insns {
+		if r := c.unit.Funcs[f].Insns[i].Ref; r.Kind == code.RefFunc && !seen[int(r.Index)] {
+			c.reached(int(r.Index), seen)
+		}
+	}
+	return seen
 }
 
 func exportInsns(f *code.Func, tables []int) asm.Instructions {
