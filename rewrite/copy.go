@@ -96,20 +96,19 @@ func (p *plan) copyBit(e *emitter, m *member, r asm.Register) {
 
 // copyMasked is copyHint without a branch.
 func (p *plan) copyMasked(e *emitter, h *layouts.Hint) {
-	mask, free := e.temp()
+	there, free := e.temp()
 	defer free()
-	e.mask(mask, h)
+	e.present(there, h)
 	p.eachMember(h.Name, func(m *member) {
 		v, free := e.temp()
 		defer free()
 		e.value(v, h, &h.Alternatives[0], slice{0, h.Decl.Bytes * 8}, 0)
-		e.op(asm.And.Reg(v, mask))
+		e.op(asm.Neg.Imm(there, 0)) // all ones or none
+		e.op(asm.And.Reg(v, there))
+		e.op(asm.Neg.Imm(there, 0))
 		p.copyValue(e, p.copyAt+int(m.bit/8), v, h.Decl.Bytes)
 	})
-	p.eachMember(hasPrefix+h.Name, func(m *member) {
-		e.op(asm.And.Imm(mask, 1))
-		p.copyBit(e, m, mask)
-	})
+	p.eachMember(hasPrefix+h.Name, func(m *member) { p.copyBit(e, m, there) })
 }
 
 // eachMember visits the members of that name: one, or none.

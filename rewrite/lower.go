@@ -181,15 +181,24 @@ func (e *emitter) addPart(dst asm.Register, r *read, pt *part) {
 
 // addMasked is addPart without a branch.
 func (e *emitter) addMasked(dst asm.Register, pt *part, piece slice, shift int) {
+	a := &pt.hint.Alternatives[0]
+	sure := len(e.p.conditions(e.insn, a)) == 0
+	if pt.has && sure {
+		e.setBit(dst, shift)
+		return
+	}
 	t, free := e.temp()
 	defer free()
-	e.mask(t, pt.hint)
 	if pt.has {
-		e.op(asm.And.Imm(t, 1))
+		e.present(t, pt.hint)
 	} else {
-		v, free := e.temp()
-		e.value(v, pt.hint, &pt.hint.Alternatives[0], piece, 0)
-		e.op(asm.And.Reg(t, v))
+		e.value(t, pt.hint, a, piece, 0)
+	}
+	if !pt.has && !sure {
+		mask, free := e.temp()
+		e.present(mask, pt.hint)
+		e.op(asm.Neg.Imm(mask, 0))
+		e.op(asm.And.Reg(t, mask))
 		free()
 	}
 	if shift > 0 {

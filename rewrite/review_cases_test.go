@@ -176,3 +176,43 @@ func TestMoreWordsThanCanBeKept(t *testing.T) {
 	_, _, err = rewrite.Object(compileText(t, text, runnable[2]), nic{l, l.Descriptors[0]}.options())
 	require.ErrorContains(t, err, "take 67 words of the descriptor, and no more than 64 can be kept")
 }
+
+// A struct of many hints is filled without branches, which the kernel would
+// follow both ways, one by one.
+func TestManyHintsAtOnce(t *testing.T) {
+	fields, hints := []string{"dd: 'w0[0]'"}, []string{}
+	var members, bits []string
+	for i := range 40 {
+		fields = append(fields, fmt.Sprintf("ok%d: 'w%d[%d:%d]'", i, 1+i/16, i%16*2+1, i%16*2))
+		if i < 20 { // a layout has 64 fields at most
+			fields = append(fields, fmt.Sprintf("f%d: 'w%d[%d:%d]'", i, 4+i/4, i%4*8+7, i%4*8))
+		}
+		hints = append(hints, fmt.Sprintf("own%d: {type: u8, about: invented, from: f%d, when: [ok%d]}", i, i%20, i))
+		members = append(members, fmt.Sprintf("\t__u8 own%d;\n", i))
+		bits = append(bits, fmt.Sprintf("\t__u32 has_own%d : 1;\n", i))
+	}
+	l, err := layouts.Load("many.yaml", []byte(fmt.Sprintf("nic: many\ndescriptors:\n  - {name: only, size: 64, word: le32, ready: [dd], "+
+		"fields: {%s}, hints: {%s}}\n", strings.Join(fields, ", "), strings.Join(hints, ", "))))
+	require.NoError(t, err)
+	n := nic{l, l.Descriptors[0]}
+	file := generated{text: "#include \"shapes.h\"\n\nstruct hintjit_rx {\n" + strings.Join(members, "") + strings.Join(bits, "") + `};
+
+SEC("xdp") int program(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+	struct hintjit_rx copy;
+
+	*(struct hintjit_rx *)&out[0] = *h;
+	ESCAPE(h);
+	copy = *h;
+	ESCAPE(&copy);
+	for (int i = 0; i < 3; i++)
+		out[10 + i] = copy.own3 + copy.has_own17 + i;
+	return XDP_PASS;
+}
+`, programs: map[string]string{"program": "it copies the struct"}}
+	packets := samples(random(t), n.descriptor)
+	for _, m := range []machine{runnable[0], runnable[2], foreign[2]} {
+		t.Run(m.String(), func(t *testing.T) { agree(t, n, m, file, packets) })
+	}
+}

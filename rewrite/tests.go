@@ -248,8 +248,8 @@ func (e *emitter) ifEqual(r asm.Register, v uint64, label int) {
 	free()
 }
 
-// maskable tells whether mask can say that the hint is there: by comparisons of
-// words alone, and one way only.
+// maskable tells whether present can say that the hint is there: by comparisons
+// of words alone, and one way only.
 func (p *plan) maskable(i int, h *layouts.Hint) bool {
 	if len(h.Alternatives) != 1 || h.Alternatives[0].Map != nil {
 		return false
@@ -262,13 +262,15 @@ func (p *plan) maskable(i int, h *layouts.Hint) bool {
 	return true
 }
 
-// mask makes dst all ones where the hint is there and 0 where not, without a
+// present makes dst 1 where the hint is there and 0 where not, without a
 // branch: the kernel's verifier follows both ways of each branch, and a struct
-// of twenty hints would have a million.
-func (e *emitter) mask(dst asm.Register, h *layouts.Hint) {
+// of twenty hints would have a million. It does so with a mask and a constant
+// too (kernel/bpf/verifier.c of 6.18, maybe_fork_scalars), so that masks are
+// made from this, and only to be applied to a value.
+func (e *emitter) present(dst asm.Register, h *layouts.Hint) {
 	cs := e.p.compile(e.p.conditions(e.insn, &h.Alternatives[0]))
 	if len(cs) == 0 {
-		e.op(asm.Mov.Imm(dst, -1))
+		e.op(asm.Mov.Imm(dst, 1))
 		return
 	}
 	for i := range cs {
@@ -281,9 +283,13 @@ func (e *emitter) mask(dst asm.Register, h *layouts.Hint) {
 		e.op(asm.Or.Reg(dst, t))
 		free()
 	}
-	// 0, where nothing failed, becomes -1; what is in (0, 2^31] stays positive.
+	e.isZero(dst)
+}
+
+// isZero makes dst 1 if it is 0, and 0 if it is anything below 2^63.
+func (e *emitter) isZero(dst asm.Register) {
 	e.op(asm.Sub.Imm(dst, 1))
-	e.op(asm.ArSh.Imm(dst, 63))
+	e.op(asm.RSh.Imm(dst, 63))
 }
 
 // fails makes dst 0 when the comparison holds, and a positive number otherwise.
@@ -300,8 +306,7 @@ func (e *emitter) fails(dst asm.Register, c *comparison) {
 	e.op(asm.And.Imm(dst, int32(mask>>n)))
 	switch {
 	case c.any:
-		e.op(asm.Sub.Imm(dst, 1))
-		e.op(asm.RSh.Imm(dst, 63))
+		e.isZero(dst)
 	case want != 0:
 		e.op(asm.Xor.Imm(dst, int32(want>>n)))
 	}
