@@ -37,7 +37,7 @@ type plan struct {
 	inUse    map[int]registers // program registers that are live after i, or written by it
 	before   map[int]registers // and before i
 	alive    map[int]uint64    // words live after i
-	crowded  bool              // so many hints are read that each branch counts, see emitter.mask
+	crowded  bool              // so many hints are read that each branch counts, see emitter.present
 	results  registers         // those that hints are computed in
 	borrowed int               // registers saved on the stack for a while
 	short    bool              // a piece of code found no register
