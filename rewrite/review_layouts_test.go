@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -93,7 +94,7 @@ type fieldText struct {
 func (w *layoutWriter) layout() string {
 	words := []string{"le16", "le32", "le64", "be16", "be32", "be64"}
 	word := words[w.rng.IntN(len(words))]
-	fmt.Sscanf(word[2:], "%d", &w.bits)
+	w.bits, _ = strconv.Atoi(word[2:])
 	size := 8 * (2 + w.rng.IntN(7))
 	w.cut(size * 8 / w.bits)
 	var b strings.Builder
