@@ -260,6 +260,10 @@ func (x *finder) leaving(b int32) []int32 {
 	if taken {
 		return []int32{x.graph.Of[x.f.Insns[last].Target]}
 	}
+	if blk.End == len(x.f.Insns) {
+		x.err = refuse(x.f, last, "compile it anew", "runs off the end of the function")
+		return nil
+	}
 	return []int32{x.graph.Of[blk.End]}
 }
 

@@ -76,12 +76,12 @@ func runClang(path string, m machine) ([]byte, error) {
 
 // compileText returns the object of a generated C file, which may include what
 // is in testdata/shapes. A generator writes what no person would: no warnings.
-func compileText(t testing.TB, text string, m machine) []byte {
+func compileText(t testing.TB, text string, m machine, flags ...string) []byte {
 	t.Helper()
 	if _, err := exec.LookPath(clang); err != nil {
 		t.Skipf("compiling generated programs: %v", err)
 	}
-	cmd := clangFor(m, "-w", "-x", "c", "-")
+	cmd := clangFor(m, append(flags, "-w", "-x", "c", "-")...)
 	cmd.Dir = filepath.Join("testdata", "shapes")
 	cmd.Stdin = strings.NewReader("#line 1 \"generated.c\"\n" + text)
 	object, err := output(cmd)

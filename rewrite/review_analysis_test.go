@@ -40,6 +40,54 @@ func TestCollectionUncalled(t *testing.T) {
 	}
 }
 
+// clang passes values instead of a pointer to them, and drops what is not used,
+// from -O3 on, and leaves the function's BTF as it was: what a call looks at is
+// told by the code.
+func TestPromotedArguments(t *testing.T) {
+	needKernel(t)
+	n := nics(t)[0]
+	text := `#include "shapes.h"
+		struct hintjit_rx { __u32 rx_hash, ptype, pkt_len, flow_mark; } CORE;
+		struct two { __u64 a, b; };
+		static __noinline __u64 weigh(struct two *s, struct two *t) { return s->a * 3 + s->b + (t->a << 1) + t->b; }
+		SEC("xdp") int promoted(struct xdp_md *ctx)
+		{
+			const struct hintjit_rx *h = hintjit_rx(ctx);
+			struct two s = {h->rx_hash, h->ptype}, t = {h->pkt_len, h->flow_mark};
+
+			out[0] = weigh(&s, &t);
+			s.a++;
+			out[1] = weigh(&s, &t);
+			return XDP_PASS;
+		}`
+	for _, m := range runnable {
+		object := compileText(t, text, m, "-O3")
+		rewritten, report, err := rewrite.Object(object, n.options())
+		require.NoError(t, err)
+		require.Equal(t, []string{"flow_mark", "pkt_len", "ptype", "rx_hash"}, report.Programs[0].Hints)
+		spec, _ := loadSpec(t, rewritten)
+		coll := loadKernel(t, spec)
+		for _, s := range samples(random(t), n.descriptor) {
+			w := expect(s, n, m.order())
+			sum := 3*w.v("rx_hash") + w.v("ptype") + w.v("pkt_len")<<1 + w.v("flow_mark")
+			w.out(sum, sum+3)
+			compare(t, "promoted", s, w, run(t, coll, "promoted", s))
+		}
+	}
+}
+
+// A program that would run off its end on the way that is left is no reason to
+// fall over.
+func TestCollectionOffTheEnd(t *testing.T) {
+	spec := readSpec(t, `#include "shapes.h"
+		struct hintjit_rx { __u32 rx_hash; } CORE;
+		SEC("xdp") int asking(struct xdp_md *ctx) { out[0] = hintjit_rx(ctx)->rx_hash; return XDP_PASS; }`, runnable[2])
+	p := spec.Programs["asking"]
+	p.Instructions = append(p.Instructions[:1:1], asm.JEq.Imm(asm.R0, 0, "asking"))
+	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
+	require.ErrorContains(t, err, "runs off the end")
+}
+
 // What has neither BTF nor hints is none of our business: labels that are called
 // are functions, others are not.
 func TestCollectionWithoutBTF(t *testing.T) {
