@@ -2,14 +2,17 @@ package rewrite_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"text/template"
 
+	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/layouts"
@@ -147,9 +150,16 @@ func TestEveryHint(t *testing.T) {
 // the interpreter for a machine that is not here.
 func runner(t *testing.T, object []byte, n nic, m machine) func(program string, s sample) outcome {
 	t.Helper()
+	return runnerOf(t, object, n, m, false)
+}
+
+// runnerOf is runner for programs that, being random, may be more than the
+// kernel wants to verify; those are interpreted.
+func runnerOf(t *testing.T, object []byte, n nic, m machine, large bool) func(program string, s sample) outcome {
+	t.Helper()
 	rewritten, _, err := rewrite.Object(object, n.options())
 	require.NoError(t, err)
-	if m.big {
+	interpreted := func() func(string, sample) outcome {
 		in := newInterpreter(t, rewritten, m.order())
 		return func(program string, s sample) outcome {
 			o, err := in.run(program, s)
@@ -157,9 +167,20 @@ func runner(t *testing.T, object []byte, n nic, m machine) func(program string, 
 			return o
 		}
 	}
+	if m.big {
+		return interpreted()
+	}
 	needKernel(t)
 	spec, _ := loadSpec(t, rewritten)
-	coll := loadKernel(t, spec)
+	coll, err := ebpf.NewCollection(spec)
+	if large && errors.Is(err, syscall.E2BIG) {
+		t.Log("more than a million instructions to verify: interpreted") // random programs have loops in loops
+		return interpreted()
+	}
+	if coll == nil {
+		coll = loadKernel(t, spec) // which tells why not
+	}
+	t.Cleanup(coll.Close)
 	return func(program string, s sample) outcome { return run(t, coll, program, s) }
 }
 

@@ -52,7 +52,7 @@ func agree(t *testing.T, n nic, m machine, file generated, packets []sample) {
 		t.Skip(err) // more words than any NIC has
 	}
 	require.NoError(t, err, "%s", file.text)
-	after := runner(t, object, n, m)
+	after := runnerOf(t, object, n, m, true)
 	for name, text := range file.programs {
 		for _, s := range packets {
 			want, err := before.run(name, s)
