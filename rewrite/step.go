@@ -384,8 +384,8 @@ func (x *finder) alu(i int, in *code.Insn, s *state) {
 	if op != asm.Mov {
 		x.escape(dst)
 	}
-	arithmetic := op == asm.Mov || op == asm.Add || op == asm.Sub
-	if reg && src.points() && !(wide && arithmetic) || op != asm.Mov && dst.points() && !arithmetic {
+	number := op != asm.Mov && op != asm.Add && op != asm.Sub
+	if reg && src.points() && (!wide || number) || dst.points() && number {
 		x.refuse(i, "read members through the pointer, or compare it with NULL", "uses the hint pointer as a number")
 	}
 	v := calculate(in, dst, src, reg)

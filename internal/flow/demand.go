@@ -174,10 +174,10 @@ const (
 
 // Fetched is the register that an atomic operation writes, if there is one.
 func Fetched(in *code.Insn) (asm.Register, bool) {
-	switch op := in.OpCode.AtomicOp(); {
-	case op == asm.CmpXchg:
+	switch op := in.OpCode.AtomicOp(); op {
+	case asm.CmpXchg:
 		return asm.R0, true
-	case op == loadAcquire:
+	case loadAcquire:
 		return in.Dst, true
 	default:
 		return in.Src, op&fetch != 0
