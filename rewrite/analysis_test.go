@@ -123,3 +123,17 @@ func TestCollectionSameName(t *testing.T) {
 	_, err = rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
 	require.ErrorContains(t, err, "program patched")
 }
+
+// A specification made by hand may say what it is by its type alone.
+func TestCollectionOtherType(t *testing.T) {
+	spec := readSpec(t, `#include "shapes.h"
+		struct hintjit_rx { __u32 rx_hash; } CORE;
+		SEC("xdp") int asking(struct xdp_md *ctx) { out[0] = hintjit_rx(ctx)->rx_hash; return 2; }`, runnable[2])
+	spec.Programs["asking"].Type, spec.Programs["asking"].SectionName = ebpf.SchedCLS, ""
+	before := spec.Copy()
+	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
+	var refused *rewrite.UnsupportedError
+	require.ErrorAs(t, err, &refused)
+	require.ErrorContains(t, err, "SchedCLS")
+	require.Equal(t, before.Programs["asking"].Instructions, spec.Programs["asking"].Instructions)
+}

@@ -134,7 +134,9 @@ func writes(in *code.Insn) registers {
 	case class.IsALU(), class == asm.LdXClass, class == asm.LdClass:
 		return regset(in.Dst)
 	case class == asm.StXClass && in.OpCode.Mode() == asm.AtomicMode:
-		return regset(in.Src, asm.R0)
+		if r, ok := flow.Fetched(in); ok {
+			return regset(r)
+		}
 	}
 	return 0
 }

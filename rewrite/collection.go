@@ -120,7 +120,25 @@ func importSpec(spec *ebpf.CollectionSpec) (*collection, error) {
 		}
 	}
 	c.unit.V4 = c.unit.HasV4()
-	return c, nil
+	return c, c.checkTypes()
+}
+
+// checkTypes refuses hints in programs of another type that have no section name
+// to tell (isXDP goes by that), as one made by hand.
+func (c *collection) checkTypes() error {
+	for program, order := range c.order {
+		kind := c.spec.Programs[program].Type
+		if c.spec.Programs[program].SectionName != "" || kind == ebpf.UnspecifiedProgram || kind == ebpf.XDP || kind == ebpf.Extension {
+			continue
+		}
+		f := c.unit.Funcs[order[0]]
+		for i := range f.Insns {
+			if r := f.Insns[i].Ref; r.Kind == code.RefExtern && c.unit.Externs[r.Index].Name == hintFunc {
+				return refuse(f, i, "make it a program of type XDP", "the program is of type %s, and hints are those of an XDP program's packet", kind)
+			}
+		}
+	}
+	return nil
 }
 
 // orderOf is the byte order of a collection: the machine's own where it does not

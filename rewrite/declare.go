@@ -25,6 +25,7 @@ type declaration struct {
 	typ     *btf.Struct
 	size    uint32 // bytes
 	members []member
+	visited int // members looked at, anonymous ones among them
 }
 
 // member is one member of a declaration, anonymous structs and unions opened.
@@ -126,11 +127,18 @@ func (ds *declarations) of(s *btf.Struct) *declaration {
 	return d
 }
 
-// maxNesting bounds anonymous structs in structs, which BTF could make endless.
-const maxNesting = 8
+// maxNesting bounds anonymous structs in structs, which BTF could make endless;
+// maxMembers what there is in all, for a few of them nested make any number.
+const (
+	maxNesting = 8
+	maxMembers = 1024
+)
 
 func (d *declaration) open(members []btf.Member, base uint32, depth int) {
 	for _, m := range members {
+		if d.visited++; d.visited > maxMembers {
+			return
+		}
 		bit := base + uint32(m.Offset)
 		if m.Name == "" && depth < maxNesting {
 			switch t := btf.UnderlyingType(m.Type).(type) {

@@ -57,20 +57,10 @@ func liveSet(d *flow.Bits) (out registers) {
 
 // written is the registers that instruction i overwrites.
 func (p *plan) written(i int) registers {
-	in := &p.f.Insns[i]
-	switch class := in.OpCode.Class(); {
-	case p.gone[i] || p.tests[i] != nil:
+	if p.gone[i] || p.tests[i] != nil || p.isCall(i) { // whose own code chooses
 		return 0
-	case p.isCall(i):
-		return 0 // its own code chooses
-	case in.IsCall():
-		return regset(asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
-	case class.IsALU(), class == asm.LdXClass, class == asm.LdClass:
-		return regset(in.Dst)
-	case class == asm.StXClass && in.OpCode.Mode() == asm.AtomicMode:
-		return regset(in.Src, asm.R0)
 	}
-	return 0
+	return writes(&p.f.Insns[i])
 }
 
 // single tells whether load i reads one word, once and nothing else besides, so

@@ -167,6 +167,11 @@ func (t *target) check(ds *declarations) (warnings []string, err error) {
 				Msg:  fmt.Sprintf("struct %s has %d bytes, and a load reaches %d", d.typ.Name, d.size, farthest),
 				Help: "declare it as bpf/hintjit.h does"}
 		}
+		if d.visited > maxMembers {
+			return nil, &UnsupportedError{Insn: -1,
+				Msg:  fmt.Sprintf("struct %s has more than %d members", d.typ.Name, maxMembers),
+				Help: "declare the hints that are used"}
+		}
 		for i := range d.members {
 			m := &d.members[i]
 			name := m.name
