@@ -65,9 +65,10 @@ const maxWords = 64
 
 // makePlan decides everything about f but the instructions.
 func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (*plan, error) {
-	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts, gone: map[int]bool{}, held: map[int][]layouts.Condition{}, reads: map[int]*read{}, tests: map[int]*test{},
-		uses: map[int]uint64{}, fetch: map[int]uint64{}, inUse: map[int]registers{}, before: map[int]registers{}, alive: map[int]uint64{}}
-	p.callAt = map[int]bool{}
+	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts,
+		callAt: map[int]bool{}, gone: map[int]bool{}, reads: map[int]*read{}, tests: map[int]*test{},
+		held: map[int][]layouts.Condition{}, uses: map[int]uint64{}, fetch: map[int]uint64{},
+		inUse: map[int]registers{}, before: map[int]registers{}, alive: map[int]uint64{}}
 	for _, c := range p.calls {
 		p.callAt[c.insn] = true
 	}

@@ -1,8 +1,8 @@
 package flow
 
 // helperArgs is how many arguments each BPF helper takes, by its number: one
-// digit each, from the prototypes in bpf_helper_defs.h (generated from
-// include/uapi/linux/bpf.h, helpers 0 to 211, the set is closed since 6.1).
+// digit each, from the prototypes in libbpf 1.1's bpf_helper_defs.h, which is
+// generated from include/uapi/linux/bpf.h: helpers 0 to 211.
 // Variadic helpers count as five.
 const helperArgs = "5242305005553300213144221543533323103232210323112543442435224224" +
 	"3254544444434141024255132244311111155433344421553333210445113053" +
