@@ -137,11 +137,5 @@ func TestAttachesInNamespace(t *testing.T) {
 			require.Contains(t, in(ip, "link", "show", "dev", "hj0"), "xdpgeneric")
 			in(ip, "link", "set", "dev", "hj0", "xdpgeneric", "off")
 		})
-		t.Run("xdp-loader "+to.String(), func(t *testing.T) {
-			loader := needTool(t, "xdp-loader", "is one of the loaders to work with")
-			in(loader, "load", "-m", "skb", "-n", "second", "hj0", path)
-			require.Contains(t, in(loader, "status", "hj0"), "second")
-			in(loader, "unload", "hj0", "--all")
-		})
 	}
 }
