@@ -73,10 +73,10 @@ func (c *checker) bits(d *Descriptor) {
 func inherited(d *Descriptor, f *Field) bool { return f.Pos.Line < d.Pos.Line }
 
 // inside sees that a field's bits are in the descriptor. A descriptor whose size
-// is faulty has size 0, and no end.
+// is faulty has size -1, and no end.
 func (c *checker) inside(d *Descriptor, f *Field) bool {
 	words := d.Size / (d.Word.Bits / 8)
-	beyond := func(r BitRange) bool { return d.Size != 0 && r.Word >= words }
+	beyond := func(r BitRange) bool { return d.Size >= 0 && r.Word >= words && r.Word < FirstState }
 	if inherited(d, f) {
 		if i := slices.IndexFunc(f.Bits, beyond); i >= 0 {
 			c.errorf(d.Pos, "inherited field %s: %v lies outside the descriptor: %d bytes are w0 to w%d",
@@ -90,8 +90,12 @@ func (c *checker) inside(d *Descriptor, f *Field) bool {
 	}
 	for _, r := range f.Bits {
 		switch {
+		case r.Word >= FirstState: // the loader has looked
 		case r.MSB >= d.Word.Bits:
 			c.errorf(f.Pos, "field %s: %v lies outside the word: %v has bits %d to 0", f.Name, r, d.Word, d.Word.Bits-1)
+			return false
+		case beyond(r) && words == 0:
+			c.errorf(f.Pos, "field %s: %v of a descriptor without bytes: want at", f.Name, r)
 			return false
 		case beyond(r):
 			c.errorf(f.Pos, "field %s: %v lies outside the descriptor: %d bytes are w0 to w%d", f.Name, r, d.Size, words-1)
@@ -292,6 +296,10 @@ func (c Conversion) largest(v uint64) (uint64, bool) {
 		result, lost = ones(16), v>>16
 	case Net32:
 		result, lost = ones(32), v>>32
+	case Sub, Extend32: // what is earlier than 0 wraps, as time does in the drivers
+		result = ones(64)
+	case SecNs:
+		result = v>>32*1e9 + ones(32)
 	}
 	if lost != 0 {
 		return v, false

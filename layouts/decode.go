@@ -11,7 +11,7 @@ import (
 //
 // A value is the one that a program on a host of the given byte order reads from
 // the member of struct hintjit_rx. A descriptor shorter than d.Size holds no
-// hints.
+// hints; what lies beside it follows it, see RecordSize, and is 0 when it does not.
 func (d *Descriptor) Decode(desc []byte, host binary.ByteOrder) map[string]uint64 {
 	hints := make(map[string]uint64)
 	if len(desc) < d.Size || !d.hold(d.Ready, desc) {
@@ -45,6 +45,11 @@ func (a *Alternative) decode(d *Descriptor, desc []byte, host binary.ByteOrder) 
 		v = translated
 	}
 	for _, c := range a.Convert {
+		if c.Op == Extend32 {
+			now := c.With.Value(d, desc)
+			v = now + uint64(int64(int32(uint32(v)-uint32(now))))
+			continue
+		}
 		v = c.apply(v, host)
 	}
 	return v, true
@@ -76,6 +81,10 @@ func (c Conversion) apply(v uint64, host binary.ByteOrder) uint64 {
 		return Declaration{Bytes: 2, Network: true}.member(v, host)
 	case Net32:
 		return Declaration{Bytes: 4, Network: true}.member(v, host)
+	case Sub:
+		return v - c.Arg
+	case SecNs:
+		return v>>32*1e9 + v&ones(32)
 	}
 	return v
 }
@@ -97,7 +106,7 @@ func isLittle(host binary.ByteOrder) bool { return host.Uint16([]byte{1, 0}) == 
 func (f *Field) Value(d *Descriptor, desc []byte) uint64 {
 	var v uint64
 	for _, r := range f.Bits {
-		part := d.Word.read(desc, r.Word) >> r.LSB
+		part := d.read(desc, r.Word) >> r.LSB
 		width := r.width()
 		v = v<<width | part&(1<<width-1)
 	}
@@ -114,6 +123,18 @@ func (f *Field) Width() int {
 }
 
 func (r BitRange) width() int { return r.MSB - r.LSB + 1 }
+
+// read returns word i of a descriptor, or of what lies beside it.
+func (d *Descriptor) read(desc []byte, i int) uint64 {
+	if d.StateOf(i) == nil {
+		return d.Word.read(desc, i)
+	}
+	at := d.Size + 8*(i-FirstState)
+	if at+8 > len(desc) {
+		return 0
+	}
+	return binary.BigEndian.Uint64(desc[at:])
+}
 
 // read returns word i of a descriptor, zero when desc ends before it.
 func (w Word) read(desc []byte, i int) uint64 {

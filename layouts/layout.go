@@ -20,6 +20,9 @@ type Layout struct {
 	// Never gives, for standard hints that no descriptor of this layout holds,
 	// the reason in one line ("latched in MMIO registers, not in the descriptor").
 	Never map[string]string
+	// Walks are the ways to the descriptor on stock kernels; the first that the
+	// kernel's BTF has everything for is the one to take.
+	Walks []*Walk
 	File  string // where it was loaded from, for messages
 }
 
@@ -28,13 +31,14 @@ type Descriptor struct {
 	Name string // "wb16", what --descriptor takes
 	Doc  string
 	Type string // the kernel's name in BTF, "i40e_16byte_rx_desc"
-	Size int    // bytes
+	Size int    // bytes; 0: all fields lie beside it
 	Word Word
 	// Ready is a conjunction put before every alternative of every hint: written
 	// back, last of the packet, a known profile. It never holds for a descriptor
 	// of zero bytes (checked on loading): zeroes stand for "no descriptor".
 	Ready  []Condition
 	Fields []*Field
+	State  []State // what fields take from beside the descriptor
 	Hints  []*Hint
 	Pos    Pos
 }
@@ -111,8 +115,9 @@ type ValueMap struct {
 
 // Conversion is one arithmetic step on a value, in 64 bits.
 type Conversion struct {
-	Op  ConvOp
-	Arg uint64
+	Op   ConvOp
+	Arg  uint64
+	With *Field // Extend32
 }
 
 // ConvOp names a conversion.
@@ -125,6 +130,11 @@ const (
 	Shr                 // value >> Arg
 	Net16               // the 16-bit number as it lies in memory in network order
 	Net32               // the same for 32 bits
+	Sub                 // value - Arg, in 64 bits
+	SecNs               // seconds in the high 32 bits, nanoseconds in the low: all in nanoseconds
+	// Extend32 takes the value as the low 32 bits of a clock that With has read
+	// less than 2^31 ticks before or after, and gives all 64.
+	Extend32
 )
 
 // Declaration is a hint's type in C, the part of it that a rewriter must

@@ -43,7 +43,7 @@ type loader struct {
 
 func (ld *loader) readLayout(n *yaml.Node) {
 	l := ld.layout
-	keys := ld.object(n, "", "nic", "aliases", "module", "about", "descriptors", "maps", "never")
+	keys := ld.object(n, "", "nic", "aliases", "module", "about", "descriptors", "maps", "walk", "never")
 	for _, key := range []string{"nic", "descriptors"} {
 		if keys[key] == nil && n.Kind == yaml.MappingNode {
 			ld.errorf(n, "", "%s is missing", key)
@@ -70,6 +70,10 @@ func (ld *loader) readLayout(n *yaml.Node) {
 			whole = ld.readDescriptor(item) && whole
 		}
 	}
+	if n := keys["walk"]; n != nil {
+		ld.readWalks(n)
+	}
+	ld.checkState()
 	if n := keys["never"]; n != nil {
 		ld.readNever(n)
 	}
@@ -147,7 +151,7 @@ func (ld *loader) readDescriptor(n *yaml.Node) bool {
 	if n.Kind != yaml.MappingNode {
 		return false
 	}
-	d := &Descriptor{Name: ld.name(keys["name"], "descriptor: name: ", driverName), Pos: ld.pos(n)}
+	d := &Descriptor{Name: ld.name(keys["name"], "descriptor: name: ", driverName), Size: -1, Pos: ld.pos(n)}
 	in := d.label()
 	for _, key := range []string{"name", "size", "ready"} {
 		if keys[key] == nil {
@@ -163,7 +167,7 @@ func (ld *loader) readDescriptor(n *yaml.Node) bool {
 	d.Type = ld.name(keys["type"], in+"type: ", identifier)
 	// Without a word or a base there is nothing to say about bits and names.
 	if (keys["extends"] != nil && !ld.readExtends(keys["extends"], keys["word"], d, in)) ||
-		(keys["extends"] == nil && !ld.readWord(keys["word"], n, d, in)) {
+		(keys["extends"] == nil && !ld.readWord(keys["word"], keys["size"], n, d, in)) {
 		return false
 	}
 	ld.layout.Descriptors = append(ld.layout.Descriptors, d)
@@ -192,7 +196,11 @@ func (d *Descriptor) label() string {
 	return "descriptor " + d.Name + ": "
 }
 
-func (ld *loader) readWord(n, descriptor *yaml.Node, d *Descriptor, in string) (ok bool) {
+func (ld *loader) readWord(n, size, descriptor *yaml.Node, d *Descriptor, in string) (ok bool) {
+	if n == nil && size != nil && size.Value == "0" {
+		d.Word = Word{Bits: 64} // of nothing
+		return true
+	}
 	if n == nil {
 		ld.errorf(descriptor, in, "word is missing")
 		return false
@@ -204,19 +212,19 @@ func (ld *loader) readWord(n, descriptor *yaml.Node, d *Descriptor, in string) (
 	return ok
 }
 
-// readSize returns a descriptor's size in bytes, 0 when it is faulty.
+// readSize returns a descriptor's size in bytes, -1 when it is faulty.
 func (ld *loader) readSize(n *yaml.Node, word Word, in string) int {
 	size, ok := ld.number(n, in+"size: ")
 	wordBytes := uint64(word.Bits / 8)
 	switch {
 	case !ok:
-		return 0
-	case size == 0 || size > maxSize:
-		ld.errorf(n, in, "bad size %d: want 1 to %d bytes", size, maxSize)
-		return 0
+		return -1
+	case size > maxSize:
+		ld.errorf(n, in, "bad size %d: want at most %d bytes, 0 when all fields lie beside the descriptor", size, maxSize)
+		return -1
 	case size%wordBytes != 0:
 		ld.errorf(n, in, "bad size %d: want a multiple of the word %v, %d bytes", size, word, wordBytes)
-		return 0
+		return -1
 	}
 	return int(size)
 }
@@ -234,6 +242,7 @@ func (ld *loader) readExtends(n, word *yaml.Node, d *Descriptor, in string) bool
 		ld.errorf(word, in, "word comes from %s: want it left out", base.Name)
 	}
 	d.Word = base.Word
+	d.State = slices.Clone(base.State)
 	for _, f := range base.Fields {
 		inherited := *f
 		inherited.Bits = slices.Clone(f.Bits)
@@ -260,11 +269,16 @@ func (ld *loader) readFields(n *yaml.Node, d *Descriptor, in string) {
 		d.Fields = append(d.Fields, f)
 		n := e.value
 		if n.Kind == yaml.MappingNode {
-			keys := ld.object(n, inField, "bits", "about", "source")
+			keys := ld.object(n, inField, "bits", "at", "about", "source")
 			f.Doc = ld.text(keys["about"], inField+"about: ")
 			f.Source = ld.text(keys["source"], inField+"source: ")
-			if keys["bits"] == nil {
-				ld.errorf(n, inField, "bits is missing")
+			if at := keys["at"]; at != nil && keys["bits"] == nil {
+				f.Pos = ld.pos(at)
+				ld.readAt(at, f, d, inField)
+				continue
+			}
+			if keys["bits"] == nil || keys["at"] != nil {
+				ld.errorf(n, inField, "want either bits or at")
 				continue
 			}
 			n = keys["bits"]
@@ -454,11 +468,14 @@ func (ld *loader) readFrom(a *Alternative, keys map[string]*yaml.Node, d *Descri
 		ok = ok && len(list) > 0
 		for _, item := range list {
 			text := ld.text(item, in+"convert: ")
-			c, err := parseConversion(text)
+			c, field, err := parseConversion(text)
 			if err != nil && text != "" {
 				ld.errorf(item, in, "%v", err)
 			}
-			ok = ok && err == nil
+			if field != "" {
+				c.With = ld.fieldRef(item, field, d, in+"convert: ")
+			}
+			ok = ok && err == nil && (c.Op != Extend32 || c.With != nil)
 			a.Convert = append(a.Convert, c)
 		}
 	}

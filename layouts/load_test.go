@@ -97,7 +97,7 @@ func TestErrorText(t *testing.T) {
 	_, err := Load("dir/i40e.yaml", []byte(strings.Replace(good, "w0[13:12]", "w1[13-12]", 1)+"x: 1\n"))
 	require.EqualError(t, err,
 		`dir/i40e.yaml:9:16: descriptor a: field fltstat: bad bit range "w1[13-12]": want wN[msb:lsb], wN[bit] or wN`+"\n"+
-			`dir/i40e.yaml:12:1: unknown key "x": want one of nic, aliases, module, about, descriptors, maps, never`)
+			`dir/i40e.yaml:12:1: unknown key "x": want one of nic, aliases, module, about, descriptors, maps, walk, never`)
 	var first Error
 	require.True(t, errors.As(err, &first))
 	require.Equal(t, Pos{"dir/i40e.yaml", 9, 16}, first.Pos)
@@ -222,9 +222,12 @@ func TestNotationIsItsOwnInverse(t *testing.T) {
 		c.Field = &Field{Name: field}
 		require.Equal(t, s, c.String())
 	}
-	for _, s := range []string{"add 1", "mul 1000000000", "shl 63", "shr 0", "net16", "net32"} {
-		c, err := parseConversion(s)
+	for _, s := range []string{"add 1", "mul 1000000000", "shl 63", "shr 0", "net16", "net32", "sub 448", "sec_ns", "extend32 clock"} {
+		c, field, err := parseConversion(s)
 		require.NoError(t, err)
+		if field != "" {
+			c.With = &Field{Name: field}
+		}
 		require.Equal(t, s, c.String())
 	}
 }

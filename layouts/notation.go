@@ -30,7 +30,8 @@ var (
 		"u8": {Bytes: 1}, "u16": {Bytes: 2}, "u32": {Bytes: 4}, "u64": {Bytes: 8},
 		"be16": {Bytes: 2, Network: true}, "be32": {Bytes: 4, Network: true},
 	}
-	convOps = []string{Add: "add", Mul: "mul", Shl: "shl", Shr: "shr", Net16: "net16", Net32: "net32"}
+	convOps = []string{Add: "add", Mul: "mul", Shl: "shl", Shr: "shr", Net16: "net16", Net32: "net32",
+		Sub: "sub", SecNs: "sec_ns", Extend32: "extend32"}
 )
 
 // String is the word as a layout file writes it: "le64".
@@ -184,35 +185,42 @@ func (c Condition) String() string {
 }
 
 // parseConversion reads one step of "convert:".
-func parseConversion(s string) (c Conversion, err error) {
+// The name of a field that it takes is returned beside it, for the caller to
+// look up.
+func parseConversion(s string) (c Conversion, field string, err error) {
 	words := strings.Fields(s)
 	op := -1
 	if len(words) > 0 {
 		op = slices.Index(convOps, words[0])
 	}
 	if op < 0 {
-		return c, fmt.Errorf("bad conversion %s: want add n, mul n, shl n, shr n, net16 or net32", quote(s))
+		return c, "", fmt.Errorf("bad conversion %s: want add n, sub n, mul n, shl n, shr n, net16, net32, sec_ns or extend32 field", quote(s))
 	}
 	c.Op = ConvOp(op)
-	if !c.Op.hasArg() {
-		if len(words) != 1 {
-			return c, fmt.Errorf("bad conversion %s: want %s alone", quote(s), words[0])
+	switch {
+	case c.Op == Extend32:
+		if len(words) != 2 {
+			return c, "", fmt.Errorf("bad conversion %s: want %s and the field with the clock", quote(s), words[0])
 		}
-		return c, nil
-	}
-	if len(words) != 2 {
-		return c, fmt.Errorf("bad conversion %s: want %s and one number", quote(s), words[0])
+		return c, words[1], nil
+	case !c.Op.hasArg():
+		if len(words) != 1 {
+			return c, "", fmt.Errorf("bad conversion %s: want %s alone", quote(s), words[0])
+		}
+		return c, "", nil
+	case len(words) != 2:
+		return c, "", fmt.Errorf("bad conversion %s: want %s and one number", quote(s), words[0])
 	}
 	if c.Arg, err = parseNumber(words[1]); err != nil {
-		return c, fmt.Errorf("bad conversion %s: %w", quote(s), err)
+		return c, "", fmt.Errorf("bad conversion %s: %w", quote(s), err)
 	}
 	if (c.Op == Shl || c.Op == Shr) && c.Arg > 63 {
-		return c, fmt.Errorf("bad conversion %s: want a shift by 0 to 63", quote(s))
+		return c, "", fmt.Errorf("bad conversion %s: want a shift by 0 to 63", quote(s))
 	}
-	return c, nil
+	return c, "", nil
 }
 
-func (op ConvOp) hasArg() bool { return op != Net16 && op != Net32 }
+func (op ConvOp) hasArg() bool { return op <= Shr || op == Sub }
 
 // String is the operation's name: "shl".
 func (op ConvOp) String() string {
@@ -224,6 +232,9 @@ func (op ConvOp) String() string {
 
 // String is the conversion as a layout file writes it: "shl 8", "net16".
 func (c Conversion) String() string {
+	if c.With != nil {
+		return fmt.Sprintf("%v %s", c.Op, c.With.Name)
+	}
 	if !c.Op.hasArg() {
 		return c.Op.String()
 	}

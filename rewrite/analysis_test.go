@@ -34,7 +34,7 @@ func TestCollectionUncalled(t *testing.T) {
 				out[0] = field_exists(h->rx_hash) ? h->rx_hash : software(ctx);
 				return XDP_PASS;
 			}`, m)
-		_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
+		_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
 		require.NoError(t, err)
 		loadKernel(t, spec)
 	}
@@ -84,7 +84,7 @@ func TestCollectionOffTheEnd(t *testing.T) {
 		SEC("xdp") int asking(struct xdp_md *ctx) { out[0] = hintjit_rx(ctx)->rx_hash; return XDP_PASS; }`, runnable[2])
 	p := spec.Programs["asking"]
 	p.Instructions = append(p.Instructions[:1:1], asm.JEq.Imm(asm.R0, 0, "asking"))
-	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
+	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
 	require.ErrorContains(t, err, "runs off the end")
 }
 
@@ -100,7 +100,7 @@ func TestCollectionWithoutBTF(t *testing.T) {
 		asm.Return(),
 	}
 	spec := &ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{"plain": {Type: ebpf.XDP, Instructions: insns}}}
-	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
+	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
 	require.NoError(t, err)
 	require.Equal(t, insns, spec.Programs["plain"].Instructions)
 }
@@ -116,11 +116,11 @@ func TestCollectionSameName(t *testing.T) {
 	require.Equal(t, int64(xdpPass), other.Instructions[last].Constant)
 	other.Instructions[last].Constant = xdpDrop
 	spec.Programs["patched"] = other
-	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
+	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
 	require.ErrorContains(t, err, "program patched: its function asking is another")
 
 	spec.Programs["patched"] = nil
-	_, err = rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
+	_, err = rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
 	require.ErrorContains(t, err, "program patched")
 }
 
@@ -131,7 +131,7 @@ func TestCollectionOtherType(t *testing.T) {
 		SEC("xdp") int asking(struct xdp_md *ctx) { out[0] = hintjit_rx(ctx)->rx_hash; return 2; }`, runnable[2])
 	spec.Programs["asking"].Type, spec.Programs["asking"].SectionName = ebpf.SchedCLS, ""
 	before := spec.Copy()
-	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e"})
+	_, err := rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
 	var refused *rewrite.UnsupportedError
 	require.ErrorAs(t, err, &refused)
 	require.ErrorContains(t, err, "SchedCLS")

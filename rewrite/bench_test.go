@@ -39,7 +39,7 @@ var bulks = []bulk{
 func BenchmarkObject(b *testing.B) {
 	eachSize(b, func(b *testing.B, object []byte) {
 		for b.Loop() {
-			_, report, err := rewrite.Object(object, rewrite.Options{NIC: "i40e"})
+			_, report, err := rewrite.Object(object, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
 			if err != nil || len(report.Programs) == 0 {
 				b.Fatalf("nothing was rewritten: %v", err)
 			}
@@ -57,7 +57,7 @@ func BenchmarkCollection(b *testing.B) {
 			b.StopTimer()
 			fresh := spec.Copy()
 			b.StartTimer()
-			if _, err := rewrite.Collection(fresh, rewrite.Options{NIC: "i40e"}); err != nil {
+			if _, err := rewrite.Collection(fresh, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -24,6 +24,7 @@ func Collection(spec *ebpf.CollectionSpec, opts Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts.atOnce = true // cilium/ebpf takes no CO-RE records but its own
 	report, changed, err := run(c.unit, opts)
 	if err != nil || !changed {
 		return report, err
@@ -120,7 +121,19 @@ func importSpec(spec *ebpf.CollectionSpec) (*collection, error) {
 		}
 	}
 	c.unit.V4 = c.unit.HasV4()
+	c.unit.License = licence(spec)
 	return c, c.checkTypes()
+}
+
+// licence is that of the programs; one that does not let them walk, if there is one.
+func licence(spec *ebpf.CollectionSpec) (out string) {
+	for _, name := range sortedPrograms(spec) {
+		p := spec.Programs[name]
+		if out == "" || !gplCompatible[p.License] {
+			out = p.License
+		}
+	}
+	return out
 }
 
 // checkTypes refuses hints in programs of another type that have no section name

@@ -191,6 +191,26 @@ func (e *emitter) spends(w *word) bool {
 	return false
 }
 
+// put stores a register into a home.
+func (e *emitter) put(h home, r asm.Register) {
+	switch {
+	case h.slot != 0:
+		e.op(asm.StoreMem(asm.R10, int16(h.slot), r, asm.DWord))
+	case h.reg != r:
+		e.op(asm.Mov.Reg(h.reg, r))
+	}
+}
+
+// get loads what is at home into a register.
+func (e *emitter) get(h home, r asm.Register) {
+	switch {
+	case h.slot != 0:
+		e.op(asm.LoadMem(r, asm.R10, int16(h.slot), asm.DWord))
+	case h.reg != r:
+		e.op(asm.Mov.Reg(r, h.reg))
+	}
+}
+
 // clear makes a word 0.
 func (e *emitter) clear(w *word) {
 	if w.home.slot != 0 {

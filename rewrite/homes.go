@@ -130,6 +130,9 @@ func (p *plan) place() {
 		blocked[w] = regset(asm.R10)
 	}
 	p.interfere(blocked, near, wish, weight)
+	for early := p.t.reach.early(p); early != 0; early &= early - 1 {
+		blocked[bits.TrailingZeros64(early)] |= regset(asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
+	}
 	order := make([]int, len(p.words))
 	for w := range order {
 		order[w] = w

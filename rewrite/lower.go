@@ -352,6 +352,12 @@ func (e *emitter) convert(dst asm.Register, c layouts.Conversion, most uint64) u
 		return e.network(dst, 2)
 	case layouts.Net32:
 		return e.network(dst, 4)
+	case layouts.SecNs:
+		return e.nanoseconds(dst)
+	case layouts.Extend32:
+		return e.extend(dst, c.With)
+	case layouts.Sub:
+		op, result = asm.Sub, ^uint64(0)
 	case layouts.Shl:
 		op, result = asm.LSh, most<<c.Arg
 	case layouts.Shr:
@@ -368,6 +374,31 @@ func (e *emitter) convert(dst asm.Register, c layouts.Conversion, most uint64) u
 	e.op(op.Reg(dst, t))
 	free()
 	return result
+}
+
+// nanoseconds adds up seconds in the high half of dst and nanoseconds in the low.
+func (e *emitter) nanoseconds(dst asm.Register) (most uint64) {
+	t, free := e.temp()
+	e.op(asm.Mov.Reg(t, dst))
+	e.op(asm.RSh.Imm(t, 32))
+	e.op(asm.Mul.Imm(t, 1e9))
+	e.op(asm.Mov.Reg32(dst, dst))
+	e.op(asm.Add.Reg(dst, t))
+	free()
+	return ^uint64(0)
+}
+
+// extend makes the clock whose low half is in dst whole: clock plus the signed
+// distance of the low halves. The sign is what brings a packet back that came
+// before the clock was read.
+func (e *emitter) extend(dst asm.Register, clock *layouts.Field) (most uint64) {
+	t, free := e.temp()
+	e.field(t, clock)
+	e.op(asm.Sub.Reg(dst, t))
+	e.signExtend(dst, 4)
+	e.op(asm.Add.Reg(dst, t))
+	free()
+	return ^uint64(0)
 }
 
 // network makes the number in dst what its size bytes in network order are to

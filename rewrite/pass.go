@@ -57,7 +57,7 @@ var passes = []pass{
 
 // run rewrites u in place. It reports false when there was nothing to do.
 func run(u *code.Unit, opts Options) (*Report, bool, error) {
-	t, err := resolve(opts, u.Order)
+	t, err := resolve(opts, u)
 	if err != nil {
 		return nil, false, err
 	}

@@ -1,6 +1,10 @@
 package rewrite
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
 
 // reach is one way to get at the descriptor. It decides when words can be read
 // and makes the code that reads them; what the bits mean is not its business.
@@ -13,19 +17,36 @@ type reach interface {
 	// has the registers that may not change. When no descriptor can be had every
 	// word is 0, which by the layout's rules makes every hint absent.
 	fetch(e *emitter, words uint64, keep registers)
+	// early lists the words that have to live where a call leaves them alone.
+	early(p *plan) uint64
 }
 
-// chooseReach finds the reach for a request.
-func chooseReach(r Reach, t *target) (reach, error) {
-	switch r {
-	case "", Auto, Meta:
-		// Auto will prefer walk where NIC and kernel allow it; meta is what there
-		// is so far, and works on every kernel.
-		return metaReach{}, nil
-	case Walk, Kfunc:
-		return nil, &UnsupportedError{Insn: -1,
-			Msg:  fmt.Sprintf("reach %s is not there yet for %s", r, t.layout.NIC),
-			Help: "use --reach meta, with the raw descriptor in the metadata area"}
+// chooseReach finds the reach for a request, and what of the descriptor it gives.
+// Auto walks wherever the layout knows a way, and says why where the program or
+// the kernel does not allow it: metadata that no driver writes is no second best.
+func (t *target) chooseReach(u *code.Unit, opts Options) error {
+	switch r := opts.Reach; {
+	case r == Walk, (r == "" || r == Auto) && len(t.layout.Walks) > 0:
+		w, err := newWalk(t, u, opts)
+		if err != nil {
+			return err
+		}
+		t.reach, t.desc = w, w.restrict(t.whole)
+	case r == "", r == Auto, r == Meta:
+		t.reach, t.desc = metaReach{}, t.whole.Bare()
+		if t.whole.Size == 0 {
+			return &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("%s has no descriptor that could lie in the metadata area", t.layout.NIC),
+				Help: "use --reach walk"}
+		}
+	case r == Kfunc:
+		return &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("reach %s is not there yet for %s", r, t.layout.NIC),
+			Help: "use --reach walk, or --reach meta with the raw descriptor in the metadata area"}
+	default:
+		return usagef("no reach %q: want auto, walk, meta or kfunc", r)
 	}
-	return nil, usagef("no reach %q: want auto, walk, meta or kfunc", r)
+	switch opts.Guard {
+	case "", GuardOn, GuardOff, GuardStrict:
+		return nil
+	}
+	return usagef("no guard %q: want on, off or strict", opts.Guard)
 }

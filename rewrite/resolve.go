@@ -15,13 +15,14 @@ import (
 // machine of one byte order.
 type target struct {
 	layout *layouts.Layout
-	desc   *layouts.Descriptor
+	whole  *layouts.Descriptor // as the layout has it
+	desc   *layouts.Descriptor // and what of it the reach can give
 	order  binary.ByteOrder
 	reach  reach
 }
 
 // resolve turns the options into a target.
-func resolve(opts Options, order binary.ByteOrder) (*target, error) {
+func resolve(opts Options, u *code.Unit) (*target, error) {
 	l := opts.Layout
 	if l == nil {
 		if opts.NIC == "" {
@@ -36,8 +37,8 @@ func resolve(opts Options, order binary.ByteOrder) (*target, error) {
 	if err != nil {
 		return nil, &UsageError{err.Error()}
 	}
-	t := &target{layout: l, desc: d, order: order}
-	if t.reach, err = chooseReach(opts.Reach, t); err != nil {
+	t := &target{layout: l, whole: d, desc: d, order: u.Order}
+	if err := t.chooseReach(u, opts); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -245,8 +246,14 @@ func (t *target) why(name string) string {
 	if why, ok := t.layout.Never[name]; ok {
 		return why
 	}
+	if h := t.whole.Hint(name); h != nil {
+		if t.reach.name() == Meta {
+			return "it lies beside the descriptor, in the driver's memory, which --reach walk reads"
+		}
+		return "this kernel's driver does not have it where the walk comes by"
+	}
 	for _, d := range t.layout.Descriptors {
-		if d != t.desc && d.Hint(name) != nil {
+		if d != t.whole && d.Hint(name) != nil {
 			return fmt.Sprintf("descriptor %s does not hold it, %s does", t.desc.Name, d.Name)
 		}
 	}

@@ -29,7 +29,14 @@ type Options struct {
 	Descriptor string          // one of the layout's descriptors; "": its first
 	Reach      Reach           // "": Auto
 	Programs   []string        // names of programs, or of sections; nil: all
-	Strict     bool            // warnings are errors
+	// Kernel is the one that the program is going to run on, for the walk. Object
+	// without it makes an object that finds its way on every kernel the layout
+	// covers, when it is loaded; Collection wants it.
+	Kernel *Kernel
+	Guard  Guard // of the walk, "": GuardOn
+
+	atOnce bool // no loader answers CO-RE records afterwards: the kernel has to be known
+	Strict bool // warnings are errors
 }
 
 // Report tells what a rewrite did.

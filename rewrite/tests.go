@@ -51,7 +51,7 @@ func (p *plan) compile(conds []layouts.Condition) []comparison {
 				want(w, (mask&ones(n))<<(r.LSB-w.low), (value&ones(n))<<(r.LSB-w.low))
 				mask, value = shifted(mask, -n), shifted(value, -n)
 			}
-		case c.Not && len(c.Values) == 1 && c.Values[0] == 0 && oneWord(f):
+		case someBit(c):
 			w := p.wordOf(f.Bits[0].Word)
 			some := comparison{word: w, any: true}
 			for _, r := range f.Bits {
@@ -69,9 +69,14 @@ func (p *plan) compile(conds []layouts.Condition) []comparison {
 	return append(out, rest...)
 }
 
-func oneWord(f *layouts.Field) bool {
-	for _, r := range f.Bits {
-		if r.Word != f.Bits[0].Word {
+// someBit tells whether a condition wants a field that is not 0, and is in one
+// word.
+func someBit(c *layouts.Condition) bool {
+	if !c.Not || len(c.Values) != 1 || c.Values[0] != 0 {
+		return false
+	}
+	for _, r := range c.Field.Bits {
+		if r.Word != c.Field.Bits[0].Word {
 			return false
 		}
 	}
@@ -151,6 +156,8 @@ func (e *emitter) compare(c *comparison, label int, holds bool) {
 	direct := c.word.home.slot == 0 && !e.p.crowded
 	flips := c.any || c.want == c.mask && bits.OnesCount64(c.mask) == 1
 	switch {
+	case c.any && c.mask == ones(c.word.size*8) && (direct || !e.p.crowded):
+		e.ifImm(equals(!holds), r, 0, label)
 	case !c.any && c.mask == ones(c.word.size*8) && c.want <= maxMask && direct:
 		e.ifImm(equals(holds), r, int32(c.want), label)
 	case c.mask <= maxMask && (flips || c.want == 0) && (direct || !e.p.crowded):
@@ -195,7 +202,9 @@ func (e *emitter) compareMasked(c *comparison, r asm.Register, label int, holds 
 	mask, want := c.mask, c.want
 	if mask > maxMask {
 		n := bits.TrailingZeros64(mask)
-		e.op(asm.RSh.Imm(t, int32(n)))
+		if n > 0 {
+			e.op(asm.RSh.Imm(t, int32(n)))
+		}
 		mask >>= n
 		want >>= n
 	}

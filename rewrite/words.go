@@ -71,12 +71,20 @@ func (n need) value(h *layouts.Hint) {
 		if f := h.Alternatives[i].From; f != nil {
 			n.field(f)
 		}
+		for _, c := range h.Alternatives[i].Convert {
+			if c.With != nil {
+				n.field(c.With)
+			}
+		}
 	}
 }
 
 // cut chooses the access for the bits in mask of word index.
 func (t *target) cut(index int, mask uint64) word {
 	w := word{index: index, size: 1}
+	if s := t.desc.StateOf(index); s != nil {
+		return t.reach.(*walkReach).cut(w, s)
+	}
 	whole := t.desc.Word.Bits
 	low, high := bits.TrailingZeros64(mask), 63-bits.LeadingZeros64(mask)
 	for ; ; w.size *= 2 {
@@ -194,7 +202,7 @@ func (p *plan) splitReady(total need) {
 	kept := need{}
 	kept.add(total)
 	for _, c := range p.t.desc.Ready {
-		if _, _, ok := masked(&c); !ok {
+		if _, _, ok := masked(&c); !ok && !someBit(&c) {
 			kept.field(c.Field) // needs more than a comparison in passing
 		}
 	}

@@ -22,6 +22,7 @@ type rewriteFlags struct {
 	descriptor string
 	reach      string
 	btf        []string
+	guard      string
 	programs   []string
 	sections   []string
 	strict     bool
@@ -55,7 +56,8 @@ written when the rewrite fails. What was done is told on standard error.`,
 	flags.StringVar(&f.reach, "reach", string(rewrite.Auto), "`HOW` to get at the descriptor: auto, walk, meta or kfunc")
 	flags.StringVar(&f.descriptor, "descriptor", "", "the descriptor's `NAME`, as hintjit nics NIC lists them (default the first)")
 	flags.StringVar(&f.layout, "layout", "", "take the NIC's layout from `FILE.yaml`")
-	flags.StringArrayVar(&f.btf, "btf", nil, "BTF of the kernel, a `PATH`; for the walk reach, which is not there yet")
+	flags.StringArrayVar(&f.btf, "btf", nil, "make the walk for the kernel with this BTF, a `PATH`: a file, or a folder as /sys/kernel/btf (may be repeated)")
+	flags.StringVar(&f.guard, "guard", string(rewrite.GuardOn), "`HOW` a walk tells the driver's packets from others: on, off or strict")
 	flags.StringArrayVar(&f.programs, "program", nil, "rewrite only the program of this `NAME` (may be repeated)")
 	flags.StringArrayVar(&f.sections, "section", nil, "rewrite only the programs of this section, a `NAME` (may be repeated)")
 	flags.BoolVar(&f.strict, "strict", false, "make warnings errors")
@@ -108,14 +110,24 @@ func (f *rewriteFlags) options() (rewrite.Options, error) {
 		Reach:      rewrite.Reach(f.reach),
 		Programs:   slices.Concat(f.programs, f.sections),
 		Strict:     f.strict,
+		Guard:      rewrite.Guard(f.guard),
 	}
 	switch opts.Reach {
 	case rewrite.Auto, rewrite.Walk, rewrite.Meta, rewrite.Kfunc:
 	default:
 		return opts, usageError("", "--reach %s: want auto, walk, meta or kfunc", f.reach)
 	}
+	switch opts.Guard {
+	case rewrite.GuardOn, rewrite.GuardOff, rewrite.GuardStrict:
+	default:
+		return opts, usageError("", "--guard %s: want on, off or strict", f.guard)
+	}
 	if len(f.btf) > 0 {
-		return opts, usageError("leave --btf away", "--btf %s: only the walk reach reads BTF of a kernel, and this version does not have it", f.btf[0])
+		kernel, err := rewrite.OpenKernel(f.btf...)
+		if err != nil {
+			return opts, usageError("name a folder as /sys/kernel/btf, or vmlinux and the driver's module", "--btf: %w", err)
+		}
+		opts.Kernel = kernel
 	}
 	if f.nic == "" && f.layout == "" {
 		return opts, usageError("hintjit nics lists what is supported", "--nic is missing")

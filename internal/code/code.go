@@ -22,6 +22,7 @@ type Unit struct {
 	V4      bool             // it was read with instructions that only -mcpu=v4 has, see HasV4
 	Funcs   []*Func
 	Types   *btf.Spec // the unit's own BTF; nil when it has none
+	License string    // of its programs; "" when it is not known
 	Externs []Extern  // functions that a loader is to find in the kernel
 	Tables  []Table   // read-only data that passes added
 }
@@ -30,6 +31,7 @@ type Unit struct {
 type Extern struct {
 	Name string
 	Type *btf.Func // nil without BTF
+	Weak bool      // of those that passes added: a kernel may lack it where it is not called
 }
 
 // Table is constant data that inserted code reads through a wide load of its
@@ -108,6 +110,7 @@ type Line struct {
 
 // CORE is a CO-RE record (struct bpf_core_relo in linux/bpf.h).
 type CORE struct {
+	// TypeID is 0 in a record that a pass made: the writer adds Type to the unit's.
 	TypeID    btf.TypeID
 	Type      btf.Type // TypeID resolved, typedefs and qualifiers not stripped; nil if the unit has no such type
 	Access    []int    // "0:3:1"

@@ -76,7 +76,7 @@ func rewritten(t *testing.T, object, nic string) string {
 	command, err := hintjit()
 	require.NoError(t, err)
 	out := filepath.Join(t.TempDir(), object+"."+nic+".o")
-	run(t, command, "rewrite", source(t, object), "--nic", nic, "--strict", "-o", out)
+	run(t, command, "rewrite", source(t, object), "--nic", nic, "--reach", "meta", "--strict", "-o", out)
 	return out
 }
 

@@ -253,6 +253,60 @@ func (e *btfEdit) addType(t btf.Type, spec *btf.Spec) (uint32, error) {
 	return id, err
 }
 
+// addDeclared adds a type with all that it is made of, for a CO-RE record of a
+// pass. It is not looked for among the object's own, whose structs of that name
+// may be declared otherwise.
+func (e *btfEdit) addDeclared(t btf.Type) (uint32, error) {
+	if _, ok := t.(*btf.Void); ok {
+		return 0, nil
+	}
+	if id, ok := e.added[t]; ok {
+		return id, nil
+	}
+	var id uint32
+	switch t := t.(type) {
+	case *btf.Int:
+		id = e.add(kindInt, t.Name, 0, t.Size, uint32(t.Encoding)<<24|t.Size*8)
+	case *btf.Pointer:
+		target, err := e.addDeclared(t.Target)
+		if err != nil {
+			return 0, err
+		}
+		id = e.add(kindPtr, "", 0, target)
+	case *btf.Struct:
+		var err error
+		if id, err = e.addStruct(t); err != nil {
+			return 0, err
+		}
+	default:
+		return 0, fmt.Errorf("can not add type %v to .BTF", t)
+	}
+	e.added[t] = id
+	return id, nil
+}
+
+// structBitFields says in a struct's info that its members' offsets hold the
+// width of bit-fields (BTF_INFO_KFLAG in linux/btf.h).
+const structBitFields = 1 << 31
+
+func (e *btfEdit) addStruct(t *btf.Struct) (uint32, error) {
+	var members []uint32
+	kind := uint32(kindStruct)
+	for _, m := range t.Members {
+		id, err := e.addDeclared(m.Type)
+		if err != nil {
+			return 0, err
+		}
+		at := uint32(m.Offset)
+		if m.BitfieldSize > 0 {
+			kind |= structBitFields >> 24
+			at |= uint32(m.BitfieldSize) << 24
+		}
+		members = append(members, e.strings.add(m.Name), id, at)
+	}
+	return e.add(kind, t.Name, len(t.Members), t.Size, members...), nil
+}
+
 func (e *btfEdit) addModifier(kind uint32, name string, of btf.Type, spec *btf.Spec) (uint32, error) {
 	ref, err := e.addType(of, spec)
 	if err != nil {

@@ -194,8 +194,12 @@ func (e *encoder) addExterns() error {
 		if err := e.btf.addExtern(x.Type, e.f.unit.Types); err != nil {
 			return fmt.Errorf("extern %s: %w", x.Name, err)
 		}
+		binding := elf.STB_GLOBAL
+		if x.Weak {
+			binding = elf.STB_WEAK
+		}
 		e.externs = append(e.externs, e.addSymbol(symbol{
-			name: x.Name, info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_NOTYPE), section: elf.SHN_UNDEF,
+			name: x.Name, info: elf.ST_INFO(binding, elf.STT_NOTYPE), section: elf.SHN_UNDEF,
 		}))
 	}
 	return nil
@@ -343,8 +347,12 @@ func (e *encoder) writeFunction(cs *codeSection, fn int, out []byte, relocs []re
 			if e.ext == nil {
 				return nil, nil, fmt.Errorf("instruction %d: CO-RE record in an object without .BTF.ext; compile with -g", i)
 			}
-			if err := e.ext.core(cs, offset, in.CORE); err != nil {
+			id, err := e.ext.core(cs, offset, in.CORE)
+			if err != nil {
 				return nil, nil, fmt.Errorf("instruction %d: %w", i, err)
+			}
+			if in.CORE.TypeID == 0 && in.CORE.Kind == code.TypeIDTarget {
+				in.Constant = int64(id) // cilium/ebpf holds the two against each other
 			}
 		}
 		if out, err = encode(out, in, e.elf.order); err != nil {

@@ -273,16 +273,22 @@ func (b *extBuilder) line(cs *codeSection, offset uint64, line *code.Line) {
 	b.add(extLines, cs, line, uint32(offset), file, text, line.Number<<10|line.Column&0x3ff)
 }
 
-func (b *extBuilder) core(cs *codeSection, offset uint64, core *code.CORE) error {
+// core writes a record and returns the type that it is about.
+func (b *extBuilder) core(cs *codeSection, offset uint64, core *code.CORE) (id uint32, err error) {
 	if b.parts <= extCORE {
-		return errors.New(".BTF.ext is of a form without CO-RE records; compile with clang 10 or later")
+		return 0, errors.New(".BTF.ext is of a form without CO-RE records; compile with clang 10 or later")
 	}
 	access := core.AccessOff
 	if access == 0 {
 		access = b.btf.strings.add(accessString(core.Access))
 	}
-	b.add(extCORE, cs, core, uint32(offset), uint32(core.TypeID), access, uint32(core.Kind))
-	return nil
+	if id = uint32(core.TypeID); id == 0 && core.Type != nil {
+		if id, err = b.btf.addDeclared(core.Type); err != nil {
+			return 0, err
+		}
+	}
+	b.add(extCORE, cs, core, uint32(offset), id, access, uint32(core.Kind))
+	return id, nil
 }
 
 func (b *extBuilder) add(part int, cs *codeSection, key any, words ...uint32) {

@@ -63,6 +63,7 @@ func Parse(raw []byte) (*File, error) {
 	}
 	f := &File{raw: raw, elf: c}
 	f.unit.Order = c.order
+	f.unit.License = c.license()
 	for _, step := range []func() error{
 		f.readFunctions, f.readTypes, f.readRelocs, f.readCalls, f.readExt,
 	} {
@@ -71,6 +72,17 @@ func Parse(raw []byte) (*File, error) {
 		}
 	}
 	return f, nil
+}
+
+// license is the string in the section that loaders take it from.
+func (c *container) license() string {
+	for i := range c.sections {
+		if c.sections[i].name == "license" {
+			text, _, _ := bytes.Cut(c.sections[i].data, []byte{0})
+			return string(text)
+		}
+	}
+	return ""
 }
 
 // Unit returns the object's functions for rewriting. The functions and their

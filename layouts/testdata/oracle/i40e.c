@@ -164,6 +164,8 @@ static void describe(const char *form, const u8 *raw)
 			 (rx_error >> I40E_RX_DESC_ERROR_HBO_SHIFT & 1) << 2 |
 			 (rx_error >> I40E_RX_DESC_ERROR_OVERSIZE_SHIFT & 1) << 3);
 
+	if (!wide) /* ring->queue_index */
+		hint("rx_queue", (u16)beside(raw + 16, 0));
 	hint("fdir_match", !!(rx_status & BIT(I40E_RX_DESC_STATUS_FLM_SHIFT)));
 	hint("cast_class", rx_status >> I40E_RX_DESC_STATUS_UMBCAST_SHIFT & 3);
 	hint("loopback", !!(rx_status & BIT(I40E_RX_DESC_STATUS_LPBK_SHIFT)));

@@ -7,9 +7,10 @@
  *
  *	oracle FORM SIZE <descriptors >hints
  *
- * reads descriptors of SIZE bytes one after the other and prints one line for
- * each: the hints that are present, as name=hex, in the host's byte order as a
- * member of struct hintjit_rx holds them.
+ * reads records of SIZE bytes one after the other and prints one line for each:
+ * the hints that are present, as name=hex, in the host's byte order as a member
+ * of struct hintjit_rx holds them. A record is a descriptor and, 8 bytes each and
+ * most significant first, what the driver has beside it (beside).
  */
 #ifndef ORACLE_H
 #define ORACLE_H
@@ -34,7 +35,7 @@ typedef uint64_t u64;
 #define ETH_P_8021Q 0x8100
 
 /* csum_status of struct hintjit_rx */
-enum csum_status { CSUM_UNKNOWN, CSUM_GOOD, CSUM_BAD };
+enum csum_status { CSUM_UNKNOWN, CSUM_GOOD, CSUM_BAD, CSUM_COMPLETE };
 
 /* include/net/xdp.h, 6.12 */
 enum xdp_rss_hash_type {
@@ -75,12 +76,21 @@ static inline void hint(const char *name, u64 value)
 	printf("%s=%llx ", name, (unsigned long long)value);
 }
 
+/* Number k of what follows a descriptor. */
+static inline u64 beside(const u8 *behind, int k)
+{
+	u64 v;
+
+	memcpy(&v, behind + 8 * k, sizeof(v));
+	return be64toh(v);
+}
+
 /* Each oracle's own: prints the hints of one descriptor. */
 static void describe(const char *form, const u8 *raw);
 
 int main(int argc, char **argv)
 {
-	u8 raw[256];
+	u8 raw[1024];
 	size_t size;
 
 	if (argc != 3 || (size = strtoul(argv[2], NULL, 10)) == 0 || size > sizeof(raw)) {

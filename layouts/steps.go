@@ -1,0 +1,329 @@
+package layouts
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The notation of walks. A step is one line:
+//
+//	NAME = VALUE                      as well NAME = TYPE(VALUE), to say what it points to
+//	NAME = container_of(NAME, TYPE.MEMBER)
+//	NAME = VALUE + VALUE [* n]
+//	NAME = VALUE - VALUE
+//	NAME = VALUE - 1 wrap VALUE       the slot before it in a ring of so many
+//	NAME = VALUE == VALUE             1 or 0
+//	require VALUE == VALUE            or !=; else no hint is there
+//	guard VALUE == VALUE              the same, and --guard off leaves it out
+//	own VALUE == VALUE                a guard that proves the queue to be the driver's
+//
+//	VALUE = NAME | NAME.MEMBER[:FORM] | &NAME.MEMBER | sizeof(TYPE[, n]) | n
+//	FORM  = u8 u16 u32 u64, le16 ... be64, n for a bit-field of n bits; left out: a pointer
+
+const nameRule = `[A-Za-z_][A-Za-z0-9_]*`
+
+var (
+	stepContainer = regexp.MustCompile(`^container_of\(\s*(` + nameRule + `)\s*,\s*(` + nameRule + `(?:\.` + nameRule + `)+)\s*\)$`)
+	stepCast      = regexp.MustCompile(`^(` + nameRule + `)\((.*)\)$`)
+	stepSizeOf    = regexp.MustCompile(`^sizeof\(\s*(` + nameRule + `)\s*(?:,\s*([0-9]+)\s*)?\)$`)
+	stepMember    = regexp.MustCompile(`^(&?)(` + nameRule + `)((?:\.` + nameRule + `)+)(?::([a-z0-9]+))?$`)
+	stepName      = regexp.MustCompile(`^` + nameRule + `$`)
+	stepChecks    = map[string]Strictness{"require": Always, "guard": Guard, "own": Own}
+)
+
+// scope is the values known so far in a walk, with the structs they point to.
+type scope map[string]string
+
+// parseStep reads one step and adds its value to the scope.
+func parseStep(text string, known scope) (Step, error) {
+	word, rest, _ := strings.Cut(text, " ")
+	if strict, ok := stepChecks[word]; ok {
+		return parseCheck(strict, rest, known)
+	}
+	name, expr, ok := strings.Cut(text, "=")
+	name, expr = strings.TrimSpace(name), strings.TrimSpace(expr)
+	if !ok || !stepName.MatchString(name) {
+		return Step{}, fmt.Errorf("bad step %s: want NAME = ..., require ..., guard ... or own ...", quote(text))
+	}
+	if _, twice := known[name]; twice {
+		return Step{}, fmt.Errorf("value %s stands already", name)
+	}
+	s, err := parseValueStep(expr, known)
+	if err != nil {
+		return s, err
+	}
+	s.Name = name
+	known[name] = s.Type
+	return s, nil
+}
+
+func parseCheck(strict Strictness, text string, known scope) (Step, error) {
+	s := Step{Op: Require, Strict: strict}
+	a, b, ok := strings.Cut(text, "==")
+	if !ok {
+		s.Op = Differ
+		if a, b, ok = strings.Cut(text, "!="); !ok {
+			return s, fmt.Errorf("bad check %s: want VALUE == VALUE or VALUE != VALUE", quote(text))
+		}
+	}
+	return s, parseOperands(&s, a, b, known)
+}
+
+func parseOperands(s *Step, a, b string, known scope) error {
+	var errA, errB error
+	s.A, errA = parseOperand(a, known)
+	s.B, errB = parseOperand(b, known)
+	return errors.Join(errA, errB)
+}
+
+// parseValueStep reads what stands behind NAME =.
+func parseValueStep(expr string, known scope) (s Step, err error) {
+	if m := stepContainer.FindStringSubmatch(expr); m != nil {
+		path := strings.Split(m[2], ".")
+		s = Step{Op: ContainerOf, Type: path[0], B: Operand{Kind: MemberOffset, Member: Member{path[0], path[1:]}}}
+		s.A, err = parseOperand(m[1], known)
+		return s, err
+	}
+	if m := stepCast.FindStringSubmatch(expr); m != nil && m[1] != "sizeof" {
+		s = Step{Op: Copy, Type: m[1]}
+		s.A, err = parseOperand(m[2], known)
+		return s, err
+	}
+	if a, b, ok := strings.Cut(expr, "=="); ok {
+		s.Op = Same
+		return s, parseOperands(&s, a, b, known)
+	}
+	if a, b, ok := cutOutside(expr, " + "); ok {
+		s.Op, s.Scale = AddScaled, 1
+		if value, scale, ok := strings.Cut(b, "*"); ok {
+			b = value
+			if s.Scale, err = parseNumber(strings.TrimSpace(scale)); err != nil {
+				return s, err
+			}
+			if s.Scale == 0 || s.Scale > 1<<16 {
+				return s, fmt.Errorf("factor %d: want 1 to 65536", s.Scale)
+			}
+		}
+		return s, parseOperands(&s, a, b, known)
+	}
+	if a, b, ok := cutOutside(expr, " - "); ok {
+		s.Op = Sub64
+		if one, ring, ok := strings.Cut(b, " wrap "); ok {
+			if strings.TrimSpace(one) != "1" {
+				return s, fmt.Errorf("bad step %s: want VALUE - 1 wrap VALUE", quote(expr))
+			}
+			s.Op, b = Previous, ring
+		}
+		return s, parseOperands(&s, a, b, known)
+	}
+	s.Op = Copy
+	s.A, err = parseOperand(expr, known)
+	if s.A.Kind == Named {
+		s.Type = known[s.A.Value]
+	}
+	return s, err
+}
+
+// cutOutside is strings.Cut, where no parenthesis is open.
+func cutOutside(s, sep string) (before, after string, ok bool) {
+	i := strings.Index(s, sep)
+	if i < 0 || strings.Count(s[:i], "(") != strings.Count(s[:i], ")") {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+func parseOperand(text string, known scope) (Operand, error) {
+	text = strings.TrimSpace(text)
+	if m := stepSizeOf.FindStringSubmatch(text); m != nil {
+		o := Operand{Kind: SizeOf, Member: Member{Type: m[1]}, N: 1}
+		if m[2] == "" {
+			return o, nil
+		}
+		var err error
+		if o.N, err = parseNumber(m[2]); err != nil {
+			return o, err
+		}
+		if o.N == 0 || o.N&(o.N-1) != 0 || o.N > 4096 {
+			return o, fmt.Errorf("sizeof rounded up to %d: want a power of two up to 4096", o.N)
+		}
+		return o, nil
+	}
+	if m := stepMember.FindStringSubmatch(text); m != nil {
+		return parseMember(m, known)
+	}
+	if stepName.MatchString(text) {
+		if _, ok := known[text]; !ok {
+			return Operand{}, fmt.Errorf("unknown value %s: want xdp, rxq, dev or one of a step before", quote(text))
+		}
+		return Operand{Kind: Named, Value: text}, nil
+	}
+	n, err := parseNumber(text)
+	if err != nil {
+		return Operand{}, fmt.Errorf("bad value %s: want NAME, NAME.MEMBER, &NAME.MEMBER, sizeof(TYPE) or a number", quote(text))
+	}
+	return Operand{Kind: Number, N: n}, nil
+}
+
+// parseMember reads NAME.MEMBER with what stepMember found.
+func parseMember(m []string, known scope) (Operand, error) {
+	typ, ok := known[m[2]]
+	switch {
+	case !ok:
+		return Operand{}, fmt.Errorf("unknown value %s: want xdp, rxq, dev or one of a step before", quote(m[2]))
+	case typ == "":
+		return Operand{}, fmt.Errorf("value %s points to no struct: say which, as %s = TYPE(...)", m[2], m[2])
+	}
+	o := Operand{Kind: MemberValue, Value: m[2], Member: Member{typ, strings.Split(m[3], ".")[1:]}, Int: pointer}
+	if m[1] == "&" {
+		o.Kind, o.Int = MemberAddress, Integer{}
+		if m[4] != "" {
+			return o, fmt.Errorf("an address has no form: want &%s%s", m[2], m[3])
+		}
+	} else if m[4] != "" {
+		var err error
+		o.Int, err = parseInteger(m[4])
+		return o, err
+	}
+	return o, nil
+}
+
+// parseInteger reads the form of an integer in memory.
+func parseInteger(text string) (Integer, error) {
+	if n, err := parseNumber(text); err == nil && n > 0 && n < 32 {
+		return Integer{Bits: int(n), BitField: true}, nil
+	}
+	for prefix, order := range map[string]ByteOrder{"u": HostOrder, "le": LittleEndian, "be": BigEndian} {
+		switch rest, ok := strings.CutPrefix(text, prefix); {
+		case ok && rest == "8" && order == HostOrder:
+			return Integer{Bits: 8}, nil
+		case ok && rest == "16":
+			return Integer{Bits: 16, Order: order}, nil
+		case ok && rest == "32":
+			return Integer{Bits: 32, Order: order}, nil
+		case ok && rest == "64":
+			return Integer{Bits: 64, Order: order}, nil
+		}
+	}
+	return Integer{}, fmt.Errorf("bad form %s: want u8, u16, u32, u64, le16 ... be64, or the width of a bit-field", quote(text))
+}
+
+// String is the form as a layout file writes it: "be16".
+func (i Integer) String() string {
+	if i.BitField {
+		return fmt.Sprint(i.Bits)
+	}
+	return [...]string{"u", "le", "be"}[i.Order] + fmt.Sprint(i.Bits)
+}
+
+// String is the operand as a layout file writes it: "ring.count:u16".
+func (o Operand) String() string {
+	switch o.Kind {
+	case Number:
+		return fmt.Sprint(o.N)
+	case MemberValue, MemberAddress:
+		text := o.Value + "." + strings.Join(o.Member.Path, ".")
+		switch {
+		case o.Kind == MemberAddress:
+			return "&" + text
+		case o.Int != pointer:
+			return text + ":" + o.Int.String()
+		}
+		return text
+	case SizeOf:
+		if o.N > 1 {
+			return fmt.Sprintf("sizeof(%s, %d)", o.Member.Type, o.N)
+		}
+		return fmt.Sprintf("sizeof(%s)", o.Member.Type)
+	case MemberOffset:
+		return o.Member.String()
+	}
+	return o.Value
+}
+
+// String is the step as a layout file writes it.
+func (s Step) String() string {
+	switch s.Op {
+	case Require, Differ:
+		op := "=="
+		if s.Op == Differ {
+			op = "!="
+		}
+		return fmt.Sprintf("%s %v %s %v", [...]string{"require", "guard", "own"}[s.Strict], s.A, op, s.B)
+	case ContainerOf:
+		return fmt.Sprintf("%s = container_of(%v, %v)", s.Name, s.A, s.B)
+	case AddScaled:
+		if s.Scale != 1 {
+			return fmt.Sprintf("%s = %v + %v * %d", s.Name, s.A, s.B, s.Scale)
+		}
+		return fmt.Sprintf("%s = %v + %v", s.Name, s.A, s.B)
+	case Sub64:
+		return fmt.Sprintf("%s = %v - %v", s.Name, s.A, s.B)
+	case Previous:
+		return fmt.Sprintf("%s = %v - 1 wrap %v", s.Name, s.A, s.B)
+	case Same:
+		return fmt.Sprintf("%s = %v == %v", s.Name, s.A, s.B)
+	}
+	if s.Type != "" && !(s.A.Kind == Named) {
+		return fmt.Sprintf("%s = %s(%v)", s.Name, s.Type, s.A)
+	}
+	return fmt.Sprintf("%s = %v", s.Name, s.A)
+}
+
+// parseQuestion reads TYPE or TYPE.MEMBER[:FORM]; a struct inside another has the
+// form struct.
+func parseQuestion(text string) (q Question, err error) {
+	if stepName.MatchString(text) {
+		return Question{Member: Member{Type: text}}, nil
+	}
+	m := stepMember.FindStringSubmatch(text)
+	if m == nil || m[1] != "" {
+		return q, fmt.Errorf("bad member %s: want TYPE or TYPE.MEMBER[:FORM]", quote(text))
+	}
+	q = Question{Member{m[2], strings.Split(m[3], ".")[1:]}, pointer}
+	switch m[4] {
+	case "":
+	case "struct":
+		q.Form = Integer{}
+	default:
+		q.Form, err = parseInteger(m[4])
+	}
+	return q, err
+}
+
+// parseAt reads where a field lies beside the descriptor: VALUE, with a ? behind
+// it when not every kernel has it, or some of its bits as VALUE[msb:lsb]. Names
+// are looked up per walk, later.
+func parseAt(text string) (s State, msb, lsb int, err error) {
+	value, inside, bracket := strings.Cut(text, "[")
+	value, s.Maybe = strings.CutSuffix(strings.TrimSpace(value), "?")
+	if s.At, err = parsePlace(value, text); err != nil {
+		return s, 0, 0, err
+	}
+	if !bracket {
+		return s, s.At.Int.Bits - 1, 0, nil
+	}
+	r, ok := parseBitRange("w0["+inside, Word{Bits: s.At.Int.Bits})
+	if !ok || r.MSB < r.LSB || r.MSB >= s.At.Int.Bits {
+		return s, 0, 0, fmt.Errorf("bad bits in %s: want [msb:lsb] or [bit] within %d bits", quote(text), s.At.Int.Bits)
+	}
+	return s, r.MSB, r.LSB, nil
+}
+
+func parsePlace(value, text string) (at Operand, err error) {
+	if m := stepMember.FindStringSubmatch(value); m != nil && m[1] == "" {
+		at = Operand{Kind: MemberValue, Value: m[2], Member: Member{Path: strings.Split(m[3], ".")[1:]}, Int: pointer}
+		if m[4] != "" {
+			if at.Int, err = parseInteger(m[4]); err != nil {
+				return at, err
+			}
+		}
+	} else if stepName.MatchString(value) {
+		at = Operand{Kind: Named, Value: value, Int: Integer{Bits: 64}}
+	} else {
+		return at, fmt.Errorf("bad place %s: want NAME or NAME.MEMBER[:FORM] with a value of the walks", quote(text))
+	}
+	return at, nil
+}
