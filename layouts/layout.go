@@ -20,6 +20,9 @@ type Layout struct {
 	// Never gives, for standard hints that no descriptor of this layout holds,
 	// the reason in one line ("latched in MMIO registers, not in the descriptor").
 	Never map[string]string
+	// Needs names, for hints that a descriptor of this layout holds, the setting
+	// (one of Settings) that has to be on for the NIC to give them.
+	Needs map[string]string
 	File  string // where it was loaded from, for messages
 }
 
