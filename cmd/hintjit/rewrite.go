@@ -109,10 +109,8 @@ func (f *rewriteFlags) options() (rewrite.Options, error) {
 		Programs:   slices.Concat(f.programs, f.sections),
 		Strict:     f.strict,
 	}
-	switch opts.Reach {
-	case rewrite.Auto, rewrite.Walk, rewrite.Meta, rewrite.Kfunc:
-	default:
-		return opts, usageError("", "--reach %s: want auto, walk, meta or kfunc", f.reach)
+	if err := checkReach(opts.Reach); err != nil {
+		return opts, err
 	}
 	if len(f.btf) > 0 {
 		return opts, usageError("leave --btf away", "--btf %s: only the walk reach reads BTF of a kernel, and this version does not have it", f.btf[0])
@@ -124,15 +122,32 @@ func (f *rewriteFlags) options() (rewrite.Options, error) {
 		_, err := layouts.Shipped(f.nic)
 		return opts, err
 	}
-	layout, err := layouts.LoadFile(f.layout)
+	layout, err := loadLayout(f.layout)
 	if err != nil {
-		return opts, usageError("docs/layout-format.md says what a layout is made of", "--layout %s: %w", f.layout, withoutPath(err))
+		return opts, err
 	}
 	if f.nic != "" && !isFor(layout, f.nic) {
 		return opts, usageError("leave --nic away", "--nic %s: the layout %s is for %s", f.nic, f.layout, layout.NIC)
 	}
 	opts.Layout = layout
 	return opts, nil
+}
+
+func checkReach(r rewrite.Reach) error {
+	switch r {
+	case rewrite.Auto, rewrite.Walk, rewrite.Meta, rewrite.Kfunc:
+		return nil
+	}
+	return usageError("", "--reach %s: want auto, walk, meta or kfunc", r)
+}
+
+// loadLayout reads the file that --layout names.
+func loadLayout(file string) (*layouts.Layout, error) {
+	layout, err := layouts.LoadFile(file)
+	if err != nil {
+		return nil, usageError("docs/layout-format.md says what a layout is made of", "--layout %s: %w", file, withoutPath(err))
+	}
+	return layout, nil
 }
 
 func isFor(layout *layouts.Layout, nic string) bool {
