@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
@@ -31,10 +29,9 @@ func ByName(name string) (*Interface, error) {
 	if kind := link.Type(); kind != "device" { // the library's word for none
 		dev.Kind = kind
 	}
-	if dev.Driver, err = ethtoolDriver(attrs.Name); err != nil {
+	if dev.Driver, dev.BusDriver, err = drivers(attrs.Name); err != nil {
 		return nil, fmt.Errorf("interface %s: its driver: %w", name, err)
 	}
-	dev.BusDriver = busDriver(attrs.Name, attrs.Index)
 	if _, stacked := stacks[dev.Kind]; stacked {
 		if dev.Lower, err = lower(attrs); err != nil {
 			return nil, fmt.Errorf("interface %s: what is below it: %w", name, err)
@@ -73,32 +70,44 @@ func attached(xdp *netlink.LinkXdp) *Attached {
 	return &Attached{"several", 0}
 }
 
-// ethtoolDriver is the name that ethtool -i shows, "" where the interface has
-// none. Since 5.16 the kernel falls back to the bus driver and the rtnetlink kind
-// itself (ethtool_get_drvinfo in net/ethtool/ioctl.c).
-func ethtoolDriver(name string) (string, error) {
-	driver, err := ethtool.DriverName(name)
-	if errors.Is(err, unix.EOPNOTSUPP) {
-		return "", nil
+// drivers returns the name that ethtool -i shows, and the driver of the device
+// that it says the interface is on; "" where there is none. Since 5.16 the kernel
+// falls back to the bus driver and the rtnetlink kind itself
+// (ethtool_get_drvinfo in net/ethtool/ioctl.c).
+func drivers(name string) (driver, bus string, err error) {
+	tool, err := ethtool.NewEthtool()
+	if err != nil {
+		return "", "", err
 	}
-	return driver, err
+	defer tool.Close()
+	info, err := tool.DriverInfo(name)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return info.Driver, busDriver(info.BusInfo), nil
 }
 
-// busDriver is the driver of the device behind an interface, "" where there is
-// none. A mounted sysfs shows the namespace it was mounted in, which may be
-// another than the caller's: what it has under the name counts only when it is
-// the same interface by its index.
-func busDriver(name string, index int) string {
-	dir := filepath.Join("/sys/class/net", name)
-	shown, err := os.ReadFile(filepath.Join(dir, "ifindex"))
-	if err != nil || strings.TrimSpace(string(shown)) != strconv.Itoa(index) {
+// busDriver is the driver that a device of some bus is bound to, "" for none. The
+// way by /sys/class/net is shorter and may lead astray: it shows interfaces of the
+// namespace that sysfs was mounted in, and one of the same name and index there.
+func busDriver(device string) string {
+	if device == "" || device != filepath.Base(device) {
 		return ""
 	}
-	driver, err := os.Readlink(filepath.Join(dir, "device/driver"))
+	buses, err := os.ReadDir("/sys/bus")
 	if err != nil {
 		return ""
 	}
-	return filepath.Base(driver)
+	for _, bus := range buses {
+		driver, err := os.Readlink(filepath.Join("/sys/bus", bus.Name(), "devices", device, "driver"))
+		if err == nil {
+			return filepath.Base(driver)
+		}
+	}
+	return ""
 }
 
 // lower names the members of an interface, or the one that it is made on.

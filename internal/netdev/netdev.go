@@ -143,7 +143,7 @@ func (i *Interface) Suitable() error {
 	case !i.XDP.Native():
 		return &UnsuitableError{i.Name,
 			fmt.Sprintf("its driver %s runs no XDP programs (the kernel would, in generic mode, where there is no receive descriptor any more)", i.Drivers()[0]),
-			"a newer kernel's driver may: bpftool net and ip -d link show what is there"}
+			"newer kernels have native XDP in more drivers"}
 	}
 	return nil
 }

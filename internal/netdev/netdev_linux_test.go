@@ -41,6 +41,24 @@ func TestByName(t *testing.T) {
 	require.Equal(t, Feature{}, features.Of("no-such-feature"))
 }
 
+// Devices of this machine, whatever they are: what sysfs has as their driver is
+// found without saying on which bus.
+func TestBusDriver(t *testing.T) {
+	bound, err := filepath.Glob("/sys/bus/pci/devices/*/driver")
+	require.NoError(t, err)
+	if len(bound) == 0 {
+		t.Skip("no PCI device of this machine has a driver")
+	}
+	for _, link := range bound {
+		driver, err := os.Readlink(link)
+		require.NoError(t, err)
+		require.Equal(t, filepath.Base(driver), busDriver(filepath.Base(filepath.Dir(link))), link)
+	}
+	require.Empty(t, busDriver(""))
+	require.Empty(t, busDriver("no-such-device"))
+	require.Empty(t, busDriver("../devices/"+filepath.Base(filepath.Dir(bound[0]))))
+}
+
 func TestStacks(t *testing.T) {
 	nstest.Isolate(t)
 	for _, test := range []struct {
