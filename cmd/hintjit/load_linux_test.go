@@ -2,12 +2,18 @@ package main
 
 import (
 	"encoding/binary"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/safchain/ethtool"
 	"github.com/stretchr/testify/require"
 
@@ -66,6 +72,12 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "native", dev.Attached.Mode)
 
+	// It runs: what comes in is counted, with no hint as there is no descriptor.
+	mapID, err := strconv.Atoi(regexp.MustCompile(`map packets: id (\d+)`).FindStringSubmatch(out)[1])
+	require.NoError(t, err)
+	send(t, 3)
+	require.EqualValues(t, 3, counted(t, mapID))
+
 	out = command(t, exitFails, "load", "prog.o", "--dev", "hj0", "--layout", "veth.yaml")
 	require.Contains(t, out, "hintjit: pin /sys/fs/bpf/hintjit/hj0: something is pinned there already\nhint: take it off with --detach")
 	out = command(t, exitFails, "load", "prog.o", "--dev", "hj0", "--layout", "veth.yaml", "--pin", "/sys/fs/bpf/mine")
@@ -77,6 +89,43 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, dev.Attached)
 	command(t, exitFails, "load", "--detach", "--dev", "hj0")
+}
+
+// send lets frames in at the interface hj0, from the other end of its wire.
+func send(t *testing.T, frames int) {
+	t.Helper()
+	peer, err := net.InterfaceByName(nstest.Peer)
+	require.NoError(t, err)
+	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(fd)
+	frame := make([]byte, 60)
+	frame[0], frame[6], frame[12] = 2, 2, 0x88 // locally administered addresses
+	for range frames {
+		require.NoError(t, syscall.Sendto(fd, frame, 0, &syscall.SockaddrLinklayer{Ifindex: peer.Index}))
+	}
+}
+
+// counted is how many packets of no type the map counts, on all CPUs. They pass the
+// wire in a softirq, soon.
+func counted(t *testing.T, mapID int) (sum uint64) {
+	t.Helper()
+	m, err := ebpf.NewMapFromID(ebpf.MapID(mapID))
+	require.NoError(t, err)
+	defer m.Close()
+	for range 100 {
+		var perCPU []uint64
+		require.NoError(t, m.Lookup(uint32(0), &perCPU))
+		sum = 0
+		for _, n := range perCPU {
+			sum += n
+		}
+		if sum >= 3 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return sum
 }
 
 // A setting that is off is told with the command that turns it on.
