@@ -71,9 +71,9 @@ func attached(xdp *netlink.LinkXdp) *Attached {
 }
 
 // drivers returns the name that ethtool -i shows, and the driver of the device
-// that it says the interface is on; "" where there is none. Since 5.16 the kernel
-// falls back to the bus driver and the rtnetlink kind itself
-// (ethtool_get_drvinfo in net/ethtool/ioctl.c).
+// that it says the interface is on; "" where there is none. Where a driver does not
+// say its name, newer kernels take the bus driver's or the rtnetlink kind
+// (ethtool_get_drvinfo in net/ethtool/ioctl.c, 6.12).
 func drivers(name string) (driver, bus string, err error) {
 	tool, err := ethtool.NewEthtool()
 	if err != nil {
