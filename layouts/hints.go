@@ -7,6 +7,15 @@ type Standard struct {
 	Doc  string // meaning, unit, order
 }
 
+// Settings lists what a hint may need to be on, each as ethtool -K names it.
+var Settings = []string{
+	"rxhash",          // the driver spreads packets by their hash
+	"rx-checksum",     // the NIC verifies checksums
+	"rx-vlan-offload", // the NIC strips VLAN tags
+	"ntuple",          // steering rules, by ethtool -N
+	"hw-tc-offload",   // tc filters run in the NIC
+}
+
 // StandardHints lists the members of bpf/hintjit.h in the header's order. A
 // layout may give any of them, and vendor members besides.
 var StandardHints = []Standard{

@@ -23,6 +23,9 @@ type Layout struct {
 	// Walks are the ways to the descriptor on stock kernels; the first that the
 	// kernel's BTF has everything for is the one to take.
 	Walks []*Walk
+	// Needs names, for hints that a descriptor of this layout holds, the setting
+	// (one of Settings) that has to be on for the NIC to give them.
+	Needs map[string]string
 	File  string // where it was loaded from, for messages
 }
 

@@ -36,6 +36,7 @@ func outline(l *Layout) string {
 		}
 	}
 	line("never %v", l.Never)
+	line("needs %v", l.Needs)
 	return b.String()
 }
 
@@ -102,6 +103,7 @@ big "" "" 8 be16 ready [done]
   pkt_len u32 "bytes of the frame the descriptor reports" ""
     len [] []
 never map[csum:the device has none]
+needs map[color:ntuple inner_vlan_tci:rx-vlan-offload rx_hash:rxhash]
 `, outline(l))
 
 	short := l.Descriptors[0]

@@ -43,7 +43,7 @@ type loader struct {
 
 func (ld *loader) readLayout(n *yaml.Node) {
 	l := ld.layout
-	keys := ld.object(n, "", "nic", "aliases", "module", "about", "descriptors", "maps", "walk", "never")
+	keys := ld.object(n, "", "nic", "aliases", "module", "about", "descriptors", "maps", "walk", "never", "needs")
 	for _, key := range []string{"nic", "descriptors"} {
 		if keys[key] == nil && n.Kind == yaml.MappingNode {
 			ld.errorf(n, "", "%s is missing", key)
@@ -76,6 +76,9 @@ func (ld *loader) readLayout(n *yaml.Node) {
 	ld.checkState()
 	if n := keys["never"]; n != nil {
 		ld.readNever(n)
+	}
+	if n := keys["needs"]; n != nil {
+		ld.readNeeds(n, whole)
 	}
 	for _, m := range ld.maps {
 		if whole && !ld.used[m] {
@@ -141,6 +144,24 @@ func (ld *loader) readNever(n *yaml.Node) {
 				break
 			}
 		}
+	}
+}
+
+// readNeeds reads the settings that hints need. Where a descriptor was not read
+// whole, nobody knows which hints there are.
+func (ld *loader) readNeeds(n *yaml.Node, whole bool) {
+	ld.layout.Needs = make(map[string]string)
+	for _, e := range ld.limited(n, "needs: ") {
+		in := "needs: " + e.name + ": "
+		given := func(d *Descriptor) bool { return d.Hint(e.name) != nil }
+		if whole && !slices.ContainsFunc(ld.layout.Descriptors, given) {
+			ld.errorf(e.key, "needs: ", "no descriptor gives %s: want a hint that one gives", quote(e.name))
+		}
+		setting := ld.text(e.value, in)
+		if setting != "" && !slices.Contains(Settings, setting) {
+			ld.errorf(e.value, in, "unknown setting %s: want one of %s", quote(setting), strings.Join(Settings, ", "))
+		}
+		ld.layout.Needs[e.name] = setting
 	}
 }
 

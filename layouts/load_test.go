@@ -97,7 +97,7 @@ func TestErrorText(t *testing.T) {
 	_, err := Load("dir/i40e.yaml", []byte(strings.Replace(good, "w0[13:12]", "w1[13-12]", 1)+"x: 1\n"))
 	require.EqualError(t, err,
 		`dir/i40e.yaml:9:16: descriptor a: field fltstat: bad bit range "w1[13-12]": want wN[msb:lsb], wN[bit] or wN`+"\n"+
-			`dir/i40e.yaml:12:1: unknown key "x": want one of nic, aliases, module, about, descriptors, maps, walk, never`)
+			`dir/i40e.yaml:12:1: unknown key "x": want one of nic, aliases, module, about, descriptors, maps, walk, never, needs`)
 	var first Error
 	require.True(t, errors.As(err, &first))
 	require.Equal(t, Pos{"dir/i40e.yaml", 9, 16}, first.Pos)

@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,8 +11,10 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/bpf"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
+	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 )
 
@@ -237,4 +240,23 @@ func diffs(t *testing.T, r *rewrite.Report) []string {
 		}
 	}
 	return said
+}
+
+// The report tells of every hint that the NIC gives or never gives, also of those
+// that no program reads.
+func TestReportOfNIC(t *testing.T) {
+	object, err := bpf.Example("ptype_count", binary.LittleEndian)
+	require.NoError(t, err)
+	_, report, err := rewrite.Object(object, rewrite.Options{NIC: "i40e"})
+	require.NoError(t, err)
+	require.Contains(t, report.Gives, "rx_hash")
+	require.Contains(t, report.Gives, "fdir_match")
+	require.Contains(t, report.Never, rewrite.Absent{Hint: "csum", Why: "this NIC verifies checksums and reports no sum"})
+	told := len(report.Never)
+	for _, hint := range report.Gives {
+		if slices.ContainsFunc(layouts.StandardHints, func(s layouts.Standard) bool { return s.Name == hint }) {
+			told++
+		}
+	}
+	require.Equal(t, len(layouts.StandardHints), told)
 }

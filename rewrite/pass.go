@@ -69,6 +69,7 @@ func run(u *code.Unit, opts Options) (*Report, bool, error) {
 			return nil, false, err
 		}
 	}
+	j.report.Gives, j.report.Never = t.offer()
 	if !j.changed {
 		j.report.Warnings = append(j.report.Warnings, "no program reads hints: nothing to rewrite")
 	}

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/layouts"
 )
 
 // askedOf lists the hints that a function looks at or asks after, before any
@@ -40,6 +41,20 @@ func (j *job) askedOf(x *found) map[string]bool {
 		}
 	}
 	return names
+}
+
+// offer lists the hints that the target gives and the standard ones that it
+// never does.
+func (t *target) offer() (gives []string, never []Absent) {
+	for _, h := range t.desc.Hints {
+		gives = append(gives, h.Name)
+	}
+	for _, h := range layouts.StandardHints {
+		if t.desc.Hint(h.Name) == nil {
+			never = append(never, Absent{h.Name, t.why(h.Name)})
+		}
+	}
+	return gives, never
 }
 
 // tell sorts the hints that a function asks for into those that the NIC gives

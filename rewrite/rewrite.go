@@ -44,6 +44,8 @@ type Report struct {
 	NIC        string
 	Descriptor string
 	Reach      Reach
+	Gives      []string // hints that the descriptor holds, whether a program reads them or not
+	Never      []Absent // standard hints that it never holds
 	Programs   []ProgramReport
 	Warnings   []string
 }

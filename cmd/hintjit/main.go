@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hintjit/hintjit/internal/netdev"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 )
@@ -51,6 +52,7 @@ func rootCommand() *cobra.Command {
 		Long: `hintjit rewrites BPF programs that read hints (h->rx_hash, h->vlan_tci ...) into
 programs that read the receive descriptor of one NIC.`,
 		Example: `  hintjit rewrite prog.o --nic i40e     write prog.i40e.o
+  hintjit load prog.o --dev eth0        rewrite it for that interface's NIC and attach it
   hintjit nics                          list the NICs that are supported
   hintjit nics i40e                     show where i40e keeps each hint
   hintjit demo                          rewrite and run a bundled example`,
@@ -73,7 +75,7 @@ programs that read the receive descriptor of one NIC.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(cmd.CommandPath()+" --help lists the flags", "%w", err)
 	})
-	root.AddCommand(rewriteCommand(), nicsCommand(), demoCommand(), versionCommand())
+	root.AddCommand(rewriteCommand(), loadCommand(), nicsCommand(), demoCommand(), versionCommand())
 	return root
 }
 
@@ -119,8 +121,10 @@ func exitCode(err error) int {
 		usage   *rewrite.UsageError
 		nic     *layouts.UnknownNICError
 		layout  *layouts.Errors
+		device  *netdev.NotFoundError
 	)
-	if errors.As(err, &request) || errors.As(err, &usage) || errors.As(err, &nic) || errors.As(err, &layout) {
+	if errors.As(err, &request) || errors.As(err, &usage) || errors.As(err, &nic) || errors.As(err, &layout) ||
+		errors.As(err, &device) {
 		return exitUsage
 	}
 	return exitFails
@@ -142,6 +146,8 @@ func hintFor(err error) string {
 		hinted      *hintedError
 		unsupported *rewrite.UnsupportedError
 		nic         *layouts.UnknownNICError
+		unsuitable  *netdev.UnsuitableError
+		pin         *netdev.PinError
 	)
 	switch {
 	case errors.As(err, &request):
@@ -150,6 +156,10 @@ func hintFor(err error) string {
 		return hinted.hint
 	case errors.As(err, &unsupported):
 		return unsupported.Help
+	case errors.As(err, &unsuitable):
+		return unsuitable.Help
+	case errors.As(err, &pin):
+		return pin.Help
 	case errors.As(err, &nic):
 		return "hintjit nics lists what is supported"
 	}

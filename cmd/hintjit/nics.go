@@ -94,12 +94,12 @@ func showNIC(w io.Writer, nic, descriptor string) error {
 		writeWrapped(w, prefix+": ", d.Doc)
 	}
 	fmt.Fprintln(w)
-	showDescriptor(w, shown)
+	showDescriptor(w, layout, shown)
 	showNever(w, layout, shown)
 	return nil
 }
 
-func showDescriptor(w io.Writer, d *layouts.Descriptor) {
+func showDescriptor(w io.Writer, layout *layouts.Layout, d *layouts.Descriptor) {
 	fmt.Fprintf(w, "%s\n", d.Name)
 	fmt.Fprintf(w, "  %d bytes in %s words, %s\n", d.Size, d.Word, d.Type)
 	if len(d.Ready) > 0 {
@@ -107,7 +107,7 @@ func showDescriptor(w io.Writer, d *layouts.Descriptor) {
 	}
 	fmt.Fprintln(w)
 	for _, h := range d.Hints {
-		showHint(w, h)
+		showHint(w, h, layout.Needs[h.Name])
 	}
 	tested := testedFields(d)
 	if len(tested) == 0 {
@@ -120,7 +120,8 @@ func showDescriptor(w io.Writer, d *layouts.Descriptor) {
 	}
 }
 
-func showHint(w io.Writer, h *layouts.Hint) {
+// showHint shows a hint and the setting that it needs, "" for none.
+func showHint(w io.Writer, h *layouts.Hint, setting string) {
 	writeWrapped(w, fmt.Sprintf("  %-15s %-7s ", h.Name, h.Decl), h.Doc)
 	var sources []string
 	note := func(source string) {
@@ -141,6 +142,9 @@ func showHint(w io.Writer, h *layouts.Hint) {
 		if a.Map != nil {
 			note(a.Map.Source)
 		}
+	}
+	if setting != "" {
+		fmt.Fprintf(w, "      needs ethtool -K DEV %s on\n", setting)
 	}
 	if len(sources) > 0 {
 		writeWrapped(w, "      from ", strings.Join(sources, "; "))

@@ -57,7 +57,7 @@ written when the rewrite fails. What was done is told on standard error.`,
 	flags.StringVar(&f.descriptor, "descriptor", "", "the descriptor's `NAME`, as hintjit nics NIC lists them (default the first)")
 	flags.StringVar(&f.layout, "layout", "", "take the NIC's layout from `FILE.yaml`")
 	flags.StringArrayVar(&f.btf, "btf", nil, "make the walk for the kernel with this BTF, a `PATH`: a file, or a folder as /sys/kernel/btf (may be repeated)")
-	flags.StringVar(&f.guard, "guard", string(rewrite.GuardOn), "`HOW` a walk tells the driver's packets from others: on, off or strict")
+	flags.StringVar(&f.guard, "guard", string(rewrite.GuardOn), guardUsage)
 	flags.StringArrayVar(&f.programs, "program", nil, "rewrite only the program of this `NAME` (may be repeated)")
 	flags.StringArrayVar(&f.sections, "section", nil, "rewrite only the programs of this section, a `NAME` (may be repeated)")
 	flags.BoolVar(&f.strict, "strict", false, "make warnings errors")
@@ -112,15 +112,11 @@ func (f *rewriteFlags) options() (rewrite.Options, error) {
 		Strict:     f.strict,
 		Guard:      rewrite.Guard(f.guard),
 	}
-	switch opts.Reach {
-	case rewrite.Auto, rewrite.Walk, rewrite.Meta, rewrite.Kfunc:
-	default:
-		return opts, usageError("", "--reach %s: want auto, walk, meta or kfunc", f.reach)
+	if err := checkReach(opts.Reach); err != nil {
+		return opts, err
 	}
-	switch opts.Guard {
-	case rewrite.GuardOn, rewrite.GuardOff, rewrite.GuardStrict:
-	default:
-		return opts, usageError("", "--guard %s: want on, off or strict", f.guard)
+	if err := checkGuard(opts.Guard); err != nil {
+		return opts, err
 	}
 	if len(f.btf) > 0 {
 		kernel, err := rewrite.OpenKernel(f.btf...)
@@ -136,15 +132,42 @@ func (f *rewriteFlags) options() (rewrite.Options, error) {
 		_, err := layouts.Shipped(f.nic)
 		return opts, err
 	}
-	layout, err := layouts.LoadFile(f.layout)
+	layout, err := loadLayout(f.layout)
 	if err != nil {
-		return opts, usageError("docs/layout-format.md says what a layout is made of", "--layout %s: %w", f.layout, withoutPath(err))
+		return opts, err
 	}
 	if f.nic != "" && !isFor(layout, f.nic) {
 		return opts, usageError("leave --nic away", "--nic %s: the layout %s is for %s", f.nic, f.layout, layout.NIC)
 	}
 	opts.Layout = layout
 	return opts, nil
+}
+
+func checkReach(r rewrite.Reach) error {
+	switch r {
+	case rewrite.Auto, rewrite.Walk, rewrite.Meta, rewrite.Kfunc:
+		return nil
+	}
+	return usageError("", "--reach %s: want auto, walk, meta or kfunc", r)
+}
+
+const guardUsage = "`HOW` a walk tells the driver's packets from others: on, off or strict"
+
+func checkGuard(g rewrite.Guard) error {
+	switch g {
+	case rewrite.GuardOn, rewrite.GuardOff, rewrite.GuardStrict:
+		return nil
+	}
+	return usageError("", "--guard %s: want on, off or strict", g)
+}
+
+// loadLayout reads the file that --layout names.
+func loadLayout(file string) (*layouts.Layout, error) {
+	layout, err := layouts.LoadFile(file)
+	if err != nil {
+		return nil, usageError("docs/layout-format.md says what a layout is made of", "--layout %s: %w", file, withoutPath(err))
+	}
+	return layout, nil
 }
 
 func isFor(layout *layouts.Layout, nic string) bool {

@@ -5,15 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/features"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/nstest"
 )
 
 // work is a folder that all tests share, for what is built once.
@@ -104,40 +102,15 @@ func fails(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// The two ends of what isolate puts into the namespace.
+// What Isolate makes.
 const (
-	device = "hj0"
-	peer   = "hj1"
+	device = nstest.Device
+	peer   = nstest.Peer
+	bpffs  = nstest.BPFFS
 )
 
-// bpffs is where tools look for the BPF file system.
-const bpffs = "/sys/fs/bpf"
-
-// isolate moves the rest of the test, and what it executes, into a network
-// namespace with one pair of interfaces and a mount namespace with a BPF file
-// system of its own. Both end with the thread, and that with the test: a
-// goroutine that ends locked to its thread takes it along. So nothing is left
-// behind, however the test ends.
+// isolate gives the rest of the test a network and a BPF file system of its own.
 func isolate(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("loading programs and making namespaces needs root")
-	}
-	if err := features.HaveProgramType(ebpf.XDP); err != nil {
-		t.Skipf("the kernel loads no XDP programs: %v", err)
-	}
-	needTool(t, "ip", "makes the interfaces")
-	runtime.LockOSThread()
-	if err := syscall.Unshare(syscall.CLONE_NEWNET | syscall.CLONE_NEWNS); err != nil {
-		t.Skipf("making namespaces: %v", err)
-	}
-	require.NoError(t, syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""))
-	if err := syscall.Mount("bpf", bpffs, "bpf", 0, ""); err != nil {
-		t.Skipf("mounting a BPF file system: %v", err)
-	}
-	run(t, "ip", "link", "add", device, "type", "veth", "peer", "name", peer)
-	for _, name := range []string{device, peer} {
-		run(t, "ip", "link", "set", "dev", name, "addrgenmode", "none") // no packets but the test's
-		run(t, "ip", "link", "set", "dev", name, "up")
-	}
+	nstest.Isolate(t)
 }

@@ -1,0 +1,46 @@
+package rewrite
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hintjit/hintjit/internal/netdev"
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// ForInterface returns the options to rewrite for the driver of a network
+// interface, on the kernel that runs here. All else has its default. The error is
+// an *UnsupportedError where a program attached to this interface would not see
+// the descriptors of a NIC that there is a layout for; attach the result in native
+// mode, there are none in generic mode.
+func ForInterface(name string) (Options, error) {
+	dev, err := netdev.ByName(name)
+	var missing *netdev.NotFoundError
+	if errors.As(err, &missing) {
+		return Options{}, &UsageError{missing.Error()}
+	}
+	if err != nil {
+		return Options{}, err
+	}
+	var unsuitable *netdev.UnsuitableError
+	if err := dev.Suitable(); errors.As(err, &unsuitable) {
+		return Options{}, &UnsupportedError{Insn: -1, Msg: unsuitable.Error(), Help: unsuitable.Help}
+	}
+	for _, driver := range dev.Drivers() {
+		_, err := layouts.Shipped(driver)
+		var unknown *layouts.UnknownNICError
+		if errors.As(err, &unknown) {
+			continue
+		}
+		opts := Options{NIC: driver}
+		if err == nil {
+			opts.Kernel, err = RunningKernel()
+		}
+		return opts, err
+	}
+	return Options{}, &UnsupportedError{Insn: -1,
+		Msg: fmt.Sprintf("interface %s: its driver is %s, and the layouts are for %s",
+			dev.Name, strings.Join(dev.Drivers(), " or "), strings.Join(layouts.Names(), ", ")),
+		Help: "another driver needs a layout of its own, in Options.Layout or by --layout FILE.yaml"}
+}
