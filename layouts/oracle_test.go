@@ -28,6 +28,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
 	{"ice", "flex"},
+	{"igb", "adv"},
 	{"mlx5_core", "cqe64"},
 }
 
