@@ -31,6 +31,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"igb", "adv"},
 	{"ixgbe", "adv"},
 	{"mlx5_core", "cqe64"},
+	{"vmxnet3", "rcd"},
 }
 
 func TestOracle(t *testing.T) {
