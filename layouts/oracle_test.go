@@ -28,8 +28,11 @@ var forms = []struct{ nic, descriptor string }{
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
 	{"ice", "flex"},
+	{"igb", "adv"},
+	{"ixgbe", "adv"},
 	{"mlx5_core", "cqe64"},
 	{"veth", "skb"},
+	{"vmxnet3", "rcd"},
 }
 
 func TestOracle(t *testing.T) {
@@ -206,13 +209,17 @@ func (s *sampler) add(set func(desc []byte)) {
 }
 
 func (s *sampler) alternative(a *Alternative) {
-	conditions := slices.Concat(s.d.Ready, a.When)
+	before := s.d.Ready
+	if a.Map != nil { // most values of a field may have no translation
+		before = append([]Condition{{Field: a.From, Values: slices.Sorted(maps.Keys(a.Map.Values))}}, before...)
+	}
+	conditions := slices.Concat(before, a.When)
 	for range 20 {
 		s.add(func(desc []byte) { s.meet(desc, conditions) })
 	}
 	for range 4 {
 		for i := range a.When {
-			s.vary(a.When[i].Field, slices.Concat(s.d.Ready, slices.Delete(slices.Clone(a.When), i, i+1)))
+			s.vary(a.When[i].Field, slices.Concat(before, slices.Delete(slices.Clone(a.When), i, i+1)))
 		}
 	}
 	if a.Map != nil {
@@ -221,9 +228,9 @@ func (s *sampler) alternative(a *Alternative) {
 }
 
 // vary adds a descriptor for each value the field can have, or for the edges of
-// a wide one, with the conditions met.
+// a wide one and what any condition compares it with, with the conditions met.
 func (s *sampler) vary(f *Field, conditions []Condition) {
-	values := []uint64{0, 1, 1 << (f.Width() - 1), 1<<f.Width() - 1, s.rnd.Uint64()}
+	values := append(s.compared(f), 0, 1, 1<<(f.Width()-1), 1<<f.Width()-1, s.rnd.Uint64())
 	if f.Width() <= 10 {
 		values = values[:0]
 		for v := range uint64(1) << f.Width() {
@@ -236,6 +243,25 @@ func (s *sampler) vary(f *Field, conditions []Condition) {
 			put(s.d, f, desc, v)
 		})
 	}
+}
+
+// compared lists the numbers that the hints' conditions compare a field with,
+// and those beside them.
+func (s *sampler) compared(f *Field) []uint64 {
+	var values []uint64
+	for _, h := range s.d.Hints {
+		for _, a := range h.Alternatives {
+			for _, c := range a.When {
+				if c.Field != f {
+					continue
+				}
+				for _, v := range c.Values {
+					values = append(values, v-1, v, v+1)
+				}
+			}
+		}
+	}
+	return values
 }
 
 // meet makes the conditions hold.

@@ -41,6 +41,7 @@ enum csum_status { CSUM_UNKNOWN, CSUM_GOOD, CSUM_BAD, CSUM_COMPLETE };
 enum xdp_rss_hash_type {
 	XDP_RSS_L3_IPV4 = BIT(0),
 	XDP_RSS_L3_IPV6 = BIT(1),
+	XDP_RSS_L3_DYNHDR = BIT(2),
 	XDP_RSS_L4 = BIT(3),
 	XDP_RSS_L4_TCP = BIT(4),
 	XDP_RSS_L4_UDP = BIT(5),
@@ -54,19 +55,22 @@ enum {
 	L2_ETHER = 1, L2_TIMESYNC, L2_ARP, L2_LLDP, L2_NSH, L2_PPPOE = 8,
 };
 enum {
-	L3_IPV4_EXT_UNKNOWN = 0x9 << 4, L3_IPV6_EXT_UNKNOWN = 0xe << 4,
+	L3_IPV4 = 0x1 << 4, L3_IPV4_EXT = 0x3 << 4, L3_IPV4_EXT_UNKNOWN = 0x9 << 4,
+	L3_IPV6 = 0x4 << 4, L3_IPV6_EXT = 0xc << 4, L3_IPV6_EXT_UNKNOWN = 0xe << 4,
 };
 enum { /* the same codes for layer 4 and, 16 bits up, inner layer 4 */
 	L4_TCP = 1, L4_UDP, L4_FRAG, L4_SCTP, L4_ICMP, L4_NONFRAG,
 };
 enum {
-	TUNNEL_IP = 0x1 << 12, TUNNEL_GRENAT = 0x6 << 12, TUNNEL_GTPC = 0x7 << 12, TUNNEL_GTPU = 0x8 << 12,
+	TUNNEL_IP = 0x1 << 12, TUNNEL_GRE = 0x2 << 12, TUNNEL_VXLAN = 0x3 << 12,
+	TUNNEL_GRENAT = 0x6 << 12, TUNNEL_GTPC = 0x7 << 12, TUNNEL_GTPU = 0x8 << 12,
 };
 enum {
 	INNER_L2_ETHER = 0x1 << 16, INNER_L2_ETHER_VLAN = 0x2 << 16,
 };
 enum {
-	INNER_L3_IPV4_EXT_UNKNOWN = 0x4 << 20, INNER_L3_IPV6_EXT_UNKNOWN = 0x6 << 20,
+	INNER_L3_IPV4 = 0x1 << 20, INNER_L3_IPV4_EXT = 0x2 << 20, INNER_L3_IPV4_EXT_UNKNOWN = 0x4 << 20,
+	INNER_L3_IPV6 = 0x3 << 20, INNER_L3_IPV6_EXT = 0x5 << 20, INNER_L3_IPV6_EXT_UNKNOWN = 0x6 << 20,
 };
 #define OUTER_L4(code) ((u32)(code) << 8)
 #define INNER_L4(code) ((u32)(code) << 24)
