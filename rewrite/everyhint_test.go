@@ -110,7 +110,7 @@ func manySamples(rng *rand.Rand, d *layouts.Descriptor) []sample {
 			for v := range uint64(1) << min(a.From.Width(), 11) {
 				desc := met(rng, d, a)
 				setField(d, desc, a.From, v)
-				out = append(out, sample{desc, randomBytes(rng, 64), d})
+				out = append(out, sample{meta: desc, packet: randomBytes(rng, 64), descriptor: d})
 			}
 		}
 	}

@@ -207,8 +207,14 @@ func (in *interpreter) run(program string, s sample) (outcome, error) {
 			"hintjit_rx": func(m *verifier.Machine, _ [5]uint64) (uint64, error) { return in.hintjitRX(m, s) },
 		},
 	}
+	if s.world != nil {
+		s.world.answer(m)
+	}
 	ret, err := m.Run(program)
 	if errors.Is(err, errTailCall) {
+		if s.world != nil { // its memory went with the run
+			s.world.answer(m)
+		}
 		ret, err = m.Run("tail_target")
 	}
 	if err != nil {

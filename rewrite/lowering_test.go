@@ -153,7 +153,7 @@ SEC("xdp") int program(struct xdp_md *ctx)
 	n := nics(t)[0]
 	for _, m := range runnable {
 		after := runner(t, compileText(t, text, m), n, m)
-		require.EqualValues(t, 2, after("program", sample{nil, randomBytes(rng, 64), n.descriptor}).Out[0], m)
+		require.EqualValues(t, 2, after("program", sample{packet: randomBytes(rng, 64), descriptor: n.descriptor}).Out[0], m)
 	}
 }
 

@@ -64,6 +64,9 @@ func run(u *code.Unit, opts Options) (*Report, bool, error) {
 	j := &job{u: u, t: t, opts: opts, before: clone(u),
 		tables: &tables{unit: u, made: map[tableKey]*table{}},
 		report: &Report{NIC: t.layout.NIC, Descriptor: t.desc.Name, Reach: t.reach.name()}}
+	if w, ok := t.reach.(*walkReach); ok {
+		j.report.Walks = w.names()
+	}
 	for _, p := range passes {
 		if err := p.run(j); err != nil {
 			return nil, false, err

@@ -49,6 +49,16 @@ type route struct {
 
 func (*walkReach) name() Reach { return Walk }
 
+// names lists the walks that lead somewhere.
+func (r *walkReach) names() (out []string) {
+	for _, w := range r.ways {
+		if w.Refuse == "" {
+			out = append(out, w.Name)
+		}
+	}
+	return out
+}
+
 // newWalk chooses the ways for a target and notes what they lack.
 func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 	l := t.layout

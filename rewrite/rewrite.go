@@ -44,6 +44,7 @@ type Report struct {
 	NIC        string
 	Descriptor string
 	Reach      Reach
+	Walks      []string // names of the layout's walks that the programs take; several: the loader chooses
 	Gives      []string // hints that the descriptor holds, whether a program reads them or not
 	Never      []Absent // standard hints that it never holds
 	Programs   []ProgramReport

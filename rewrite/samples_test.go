@@ -19,10 +19,14 @@ import (
 type sample struct {
 	meta, packet []byte
 	descriptor   *layouts.Descriptor
+	world        *world // where a walk finds the descriptor, instead of in meta
 }
 
 // hints is the truth: what the sample's descriptor says on such a machine.
 func (s sample) hints(order binary.ByteOrder) map[string]uint64 {
+	if s.world != nil {
+		return s.world.hints(s.descriptor, order)
+	}
 	return s.descriptor.Decode(s.meta[:min(len(s.meta), s.descriptor.Size)], order)
 }
 
@@ -50,7 +54,7 @@ func samples(rng *rand.Rand, d *layouts.Descriptor) []sample {
 	var out []sample
 	add := func(meta []byte) {
 		packet := randomBytes(rng, 64+rng.IntN(64))
-		out = append(out, sample{meta, packet, d})
+		out = append(out, sample{meta: meta, packet: packet, descriptor: d})
 	}
 	for _, h := range d.Hints {
 		for _, a := range h.Alternatives {
@@ -67,7 +71,7 @@ func samples(rng *rand.Rand, d *layouts.Descriptor) []sample {
 			}
 		}
 		for _, a := range h.Alternatives { // none of them
-			missed := randomBytes(rng, d.Size)
+			missed := randomRecord(rng, d)
 			meetAll(rng, d, missed, d.Ready)
 			for _, c := range a.When {
 				meet(rng, d, missed, opposite(c))
@@ -98,7 +102,7 @@ func samples(rng *rand.Rand, d *layouts.Descriptor) []sample {
 
 // met returns a descriptor for which an alternative holds.
 func met(rng *rand.Rand, d *layouts.Descriptor, a layouts.Alternative) []byte {
-	desc := randomBytes(rng, d.Size)
+	desc := randomRecord(rng, d)
 	if a.Map != nil {
 		keys := make([]uint64, 0, len(a.Map.Values))
 		for k := range a.Map.Values {
@@ -147,6 +151,9 @@ func setField(d *layouts.Descriptor, desc []byte, f *layouts.Field, v uint64) {
 				at = d.Word.Bits/8 - 1 - at
 			}
 			at += r.Word * d.Word.Bits / 8
+			if r.Word >= layouts.FirstState {
+				at = d.Size + 8*(r.Word-layouts.FirstState) + 7 - bit/8
+			}
 			mask := byte(1) << (bit % 8)
 			desc[at] &^= mask
 			if v&1 != 0 {
@@ -155,6 +162,16 @@ func setField(d *layouts.Descriptor, desc []byte, f *layouts.Field, v uint64) {
 			v >>= 1
 		}
 	}
+}
+
+// randomRecord is a descriptor with what lies beside it, each as wide as it is.
+func randomRecord(rng *rand.Rand, d *layouts.Descriptor) []byte {
+	record := randomBytes(rng, d.RecordSize())
+	for k, s := range d.State {
+		at := record[d.Size+8*k:][:8]
+		binary.BigEndian.PutUint64(at, binary.BigEndian.Uint64(at)>>(64-s.At.Int.Bits))
+	}
+	return record
 }
 
 func randomBytes(rng *rand.Rand, n int) []byte {

@@ -1,0 +1,197 @@
+package rewrite_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf/btf"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/rewrite"
+)
+
+// A walked is a NIC on a kernel where one of its layout's walks is the way.
+type walked struct {
+	nic
+	kernel *randomKernel
+	types  *rewrite.Kernel
+}
+
+func (w walked) String() string { return w.layout.NIC + "." + w.kernel.walk.Name }
+
+// walks are all of them, each on a kernel of its own.
+func walks(t *testing.T, rng *rand.Rand) []walked {
+	t.Helper()
+	var out []walked
+	for _, name := range layouts.Names() {
+		l, err := layouts.Shipped(name)
+		require.NoError(t, err)
+		for _, w := range l.Walks {
+			if w.Refuse != "" {
+				continue
+			}
+			d := l.Descriptors[0]
+			k := newKernel(rng, d, w)
+			types, err := rewrite.OpenKernel(k.types(t))
+			require.NoError(t, err)
+			// What the walk does not come by is not there.
+			k.descriptor = d.Restrict(func(s *layouts.State) bool { _, ok := w.TypeOf(s.At.Value); return ok })
+			out = append(out, walked{nic{l, k.descriptor}, k, types})
+		}
+	}
+	require.NotEmpty(t, out)
+	return out
+}
+
+// Every shape over every walk, in both byte orders, in a driver's memory of
+// chance's own making: hints are what the record says, and none is there when a
+// check of the walk does not hold.
+func TestShapesWalked(t *testing.T) {
+	rng := random(t)
+	all := walks(t, rng)
+	packets := make(map[string][]sample)
+	for _, w := range all {
+		packets[w.String()] = worlds(rng, w.kernel)
+	}
+	for _, path := range sources(t, "shapes") {
+		t.Run(shapeName(path), func(t *testing.T) {
+			if why := uninterpreted[shapeName(path)]; why != "" {
+				t.Skip(why)
+			}
+			t.Parallel()
+			for _, m := range []machine{runnable[2], foreign[2]} {
+				original := compile(t, path, m)
+				for _, w := range all {
+					t.Run(m.String()+"/"+w.String(), func(t *testing.T) {
+						opts := rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types}
+						rewritten, report, err := rewrite.Object(original, opts)
+						require.NoError(t, err)
+						if len(report.Programs) > 0 {
+							require.Equal(t, []string{w.kernel.walk.Name}, report.Walks)
+						}
+						interpretAll(t, newInterpreter(t, rewritten, m.order()), w.nic, packets[w.String()])
+					})
+				}
+			}
+		})
+	}
+}
+
+// The same by portable objects, whose records are answered as a loader does: on
+// each kernel they find the one way that it has.
+func TestShapesPortable(t *testing.T) {
+	rng := random(t)
+	all := walks(t, rng)
+	packets := make(map[string][]sample)
+	for _, w := range all {
+		packets[w.String()] = worlds(rng, w.kernel)
+	}
+	for _, path := range sources(t, "shapes") {
+		t.Run(shapeName(path), func(t *testing.T) {
+			if why := uninterpreted[shapeName(path)]; why != "" {
+				t.Skip(why)
+			}
+			t.Parallel()
+			for _, m := range []machine{runnable[2], foreign[2]} {
+				original := compile(t, path, m)
+				for _, w := range all {
+					t.Run(m.String()+"/"+w.String(), func(t *testing.T) {
+						rewritten, report, err := rewrite.Object(original, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk})
+						require.NoError(t, err)
+						in := newInterpreter(t, rewritten, m.order())
+						for _, f := range in.unit.Funcs {
+							for i := range f.Insns {
+								w.kernel.load(t, &f.Insns[i], m.big)
+							}
+						}
+						n := w.nic
+						n.descriptor = portableHints(n.descriptor, report)
+						interpretAll(t, in, n, packets[w.String()])
+					})
+				}
+			}
+		})
+	}
+}
+
+// portableHints leaves of a descriptor what a portable object says it gives.
+func portableHints(d *layouts.Descriptor, r *rewrite.Report) *layouts.Descriptor {
+	out := *d
+	out.Hints = nil
+	for _, name := range r.Gives {
+		if h := d.Hint(name); h != nil {
+			out.Hints = append(out.Hints, h)
+		}
+	}
+	return &out
+}
+
+// load answers the CO-RE record of an instruction that a walk has inserted, as
+// libbpf does (src/relo_core.c of 1.1), from what the kernel is made of.
+func (k *randomKernel) load(t *testing.T, in *code.Insn, big bool) {
+	t.Helper()
+	if in.CORE == nil {
+		return
+	}
+	typ, mine := strings.CutSuffix(in.CORE.Type.TypeName(), "___walk")
+	if !mine {
+		return
+	}
+	name := typ
+	if path := memberNames(in.CORE); path != "" {
+		name += "." + path
+	}
+	off, there := k.offsets[name]
+	n := int64(off)
+	switch in.CORE.Kind {
+	case code.FieldByteOffset:
+	case code.FieldExists:
+		n, there = bit64(there), true
+	case code.TypeExists:
+		n, there = bit64(k.sizes[typ] != 0), true
+	case code.TypeSize:
+		n, there = int64(k.sizes[typ]), k.sizes[typ] != 0
+	case code.TypeIDTarget:
+		n, there = 1, true
+	case code.FieldLShiftU64:
+		n = int64(64 - k.bits[name] - k.widths[name])
+		if big {
+			n = int64(56 + k.bits[name])
+		}
+	case code.FieldRShiftU64:
+		n = int64(64 - k.widths[name])
+	default:
+		require.Fail(t, fmt.Sprintf("record of kind %d", in.CORE.Kind))
+	}
+	if !there {
+		return // a loader poisons it; the way that it is on must not be taken
+	}
+	if in.OpCode.Class().IsLoad() {
+		require.Zero(t, in.Offset, "%v", in.Instruction)
+		in.Offset = int16(n)
+	} else {
+		in.Constant = n
+	}
+}
+
+func bit64(b bool) int64 { return int64(bit(b)) }
+
+// memberNames is the path of names that a record asks for, "" for the struct
+// itself.
+func memberNames(c *code.CORE) string {
+	if c.Kind >= code.TypeIDLocal {
+		return ""
+	}
+	var names []string
+	typ := btf.UnderlyingType(c.Type)
+	for _, i := range c.Access[1:] {
+		m := typ.(*btf.Struct).Members[i]
+		names = append(names, m.Name)
+		typ = btf.UnderlyingType(m.Type)
+	}
+	return strings.Join(names, ".")
+}
