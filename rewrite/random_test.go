@@ -50,6 +50,43 @@ func TestRandomPrograms(t *testing.T) {
 	}
 }
 
+// The same with the hints at the end of a walk.
+func TestRandomProgramsWalked(t *testing.T) {
+	rng := random(t)
+	all := walks(t, rng)
+	machines := slices.Concat(runnable, foreign)
+	for i := range randomFiles {
+		w, m := all[rng.IntN(len(all))], machines[rng.IntN(len(machines))]
+		packets := worlds(rng, w.kernel)
+		rng.Shuffle(len(packets), func(i, j int) { packets[i], packets[j] = packets[j], packets[i] })
+		packets = packets[:min(len(packets), packetsPerProgram)]
+		file := generate(rng, w.nic, packets, programsPerFile)
+		t.Run(fmt.Sprintf("%d/%s/%s", i, w, m), func(t *testing.T) {
+			t.Parallel()
+			before := newInterpreter(t, compileText(t, file.plain(), m), m.order())
+			before.answerRecords(t, w.nic)
+			rewritten, _, err := rewrite.Object(compileText(t, file.text, m),
+				rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
+			if mayRefuse(err) {
+				t.Skip(err)
+			}
+			require.NoError(t, err, "%s", file.text)
+			after := newInterpreter(t, rewritten, m.order())
+			for name, text := range file.programs {
+				for _, s := range packets {
+					want, err := before.run(name, s)
+					require.NoError(t, err, "program %s, record %x\n%s", name, s.world.record, text)
+					got, err := after.run(name, s)
+					require.NoError(t, err, "program %s, record %x\n%s", name, s.world.record, text)
+					if list := got.differ(want); list != nil {
+						t.Fatalf("%s: %q\nrecord %x\nhints %v\n%s", name, list, s.world.record, s.hints(m.order()), text)
+					}
+				}
+			}
+		})
+	}
+}
+
 // mayRefuse tells of an error that a generated program can not help: frames
 // that are too large together, bit-fields and members that clang reads by computed
 // addresses, and what looks like a way to the metadata area.
