@@ -118,6 +118,37 @@ func TestShapesPortable(t *testing.T) {
 	}
 }
 
+// Without guards, and with the strictest: what the record says where the driver
+// handed the packet over, and with strict nothing for a packet of another length.
+func TestGuards(t *testing.T) {
+	rng := random(t)
+	original := compile(t, "shapes/header.c", runnable[2])
+	for _, w := range walks(t, rng) {
+		for _, guard := range []rewrite.Guard{rewrite.GuardOff, rewrite.GuardStrict} {
+			t.Run(fmt.Sprintf("%s/%s", w, guard), func(t *testing.T) {
+				rewritten, _, err := rewrite.Object(original,
+					rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
+				require.NoError(t, err)
+				in := newInterpreter(t, rewritten, runnable[2].order())
+				lengths := 0
+				for _, s := range worlds(rng, w.kernel) {
+					switch length, ok := s.hints(in.unit.Order)["pkt_len"]; {
+					case guard == rewrite.GuardOff && (s.world.generic || s.world.guarded()):
+						continue // wrong is what one gets
+					case guard == rewrite.GuardStrict && ok && w.descriptor.Hint("pkt_len") != nil:
+						if s.world.length = length; rng.IntN(2) == 0 {
+							s.world.length, s.world.other = length^1<<rng.IntN(10), true
+							lengths++
+						}
+					}
+					interpretAll(t, in, w.nic, []sample{s})
+				}
+				require.Equal(t, guard == rewrite.GuardStrict && w.descriptor.Hint("pkt_len") != nil, lengths > 0)
+			})
+		}
+	}
+}
+
 // portableHints leaves of a descriptor what a portable object says it gives.
 func portableHints(d *layouts.Descriptor, r *rewrite.Report) *layouts.Descriptor {
 	out := *d

@@ -35,6 +35,7 @@ type walker struct {
 	step    int
 	lent    registers
 	slots   int
+	strict  *lengthCheck    // still to be made, nil: none
 	tested  map[string]bool // values in whose memory all is looked at that is only looked at
 }
 
@@ -46,6 +47,9 @@ func newWalker(e *emitter, r *walkReach, w *route, words uint64, keep registers,
 	k := &walker{e: e, r: r, way: w, words: words, early: r.early(e.p) & words, keep: keep, none: none,
 		last: map[string]int{}, address: map[string]int{}, entered: map[string]bool{},
 		at: map[string]home{}, tested: map[string]bool{}}
+	if r.guard == GuardStrict {
+		k.strict = lengthOf(e.p.t.desc)
+	}
 	k.plan()
 	return k
 }
@@ -80,6 +84,9 @@ func (k *walker) plan() {
 		k.passing(do)
 	}
 	each(func(w *word) { need[k.base(w)] = true })
+	if k.strict != nil {
+		need[k.baseOf(k.strict.length)] = true
+	}
 	for i := len(steps) - 1; i >= 0; i-- {
 		s := &steps[i]
 		if s.Name == "" {
@@ -104,7 +111,7 @@ func (k *walker) plan() {
 		}
 	}
 	// A word that is read at the end has to be found then.
-	each(func(w *word) {
+	found := func(w *word) {
 		b := k.base(w)
 		if startTypes[b] == "" && !w.named(k.e.p.t.desc) && (!entered[b] || k.early&k.bit(w) == 0) {
 			look(b, len(steps)+1+k.way.order(k.e.p.t.desc, w))
@@ -112,7 +119,11 @@ func (k *walker) plan() {
 				k.address[b] = k.last[b]
 			}
 		}
-	})
+	}
+	each(found)
+	if k.strict != nil {
+		found(&word{index: k.strict.length.Bits[0].Word})
+	}
 }
 
 // wanted tells whether a value is looked at in this step or later.
@@ -173,6 +184,7 @@ func (k *walker) run() {
 
 // start takes what nearly every walk needs: the queue and its device.
 func (k *walker) start() {
+	k.notePacketLength()
 	for _, start := range []string{layouts.RXQ, layouts.Dev} {
 		if _, ok := k.last[start]; ok {
 			k.at[start] = home{reg: k.member(layouts.Operand{Kind: layouts.MemberValue, Value: parent[start],
@@ -580,6 +592,7 @@ func (k *walker) bring(value string, set uint64) {
 	if !k.tested[value] {
 		k.tested[value] = true
 		k.testPassing(value, false)
+		k.checkLength(value)
 	}
 	base := asm.R10
 	var last *word
@@ -698,6 +711,9 @@ func (k *walker) bringRest() {
 			note(w)
 		}
 	})
+	if k.strict != nil {
+		note(&word{index: k.strict.length.Bits[0].Word})
+	}
 	names := make([]string, 0, len(order))
 	for name := range order {
 		names = append(names, name)
@@ -715,6 +731,7 @@ func (k *walker) bringRest() {
 		}
 		k.step = len(k.way.Steps) + 1 + order[name]
 		k.enter(name)
+		k.bring(name, 0) // what is only looked at
 		k.reserveHomes(name)
 		k.bring(name, ^uint64(0))
 	}

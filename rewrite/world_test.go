@@ -45,6 +45,8 @@ func newKernel(rng *rand.Rand, d *layouts.Descriptor, w *layouts.Walk) *randomKe
 	k.add(layouts.Member{Type: "xdp_rxq_info", Path: []string{"dev"}}, pointer)
 	k.add(layouts.Member{Type: "xdp_rxq_info", Path: []string{"queue_index"}}, layouts.Integer{Bits: 32})
 	k.add(layouts.Member{Type: "net_device", Path: []string{"_rx"}}, pointer)
+	k.add(layouts.Member{Type: "xdp_buff", Path: []string{"data"}}, pointer)
+	k.add(layouts.Member{Type: "xdp_buff", Path: []string{"data_end"}}, pointer)
 	k.offsets["netdev_rx_queue.xdp_rxq"] = 64 * rng.IntN(2)
 	k.sizes["netdev_rx_queue"] = 192 + 64*rng.IntN(2)
 	for _, q := range w.Has {
@@ -169,11 +171,18 @@ type world struct {
 	breaks int // the check that does not hold, by its step; -1 none
 	// generic: the queue is one of the device's own, as in generic mode.
 	generic bool
+	length  uint64 // of the packet, data_end - data
+	other   bool   // it is not the descriptor's
 	seed    uint64
 }
 
+// guarded tells whether the check that fails is one that --guard off leaves out.
+func (w *world) guarded() bool {
+	return w.breaks >= 0 && w.kernel.walk.Steps[w.breaks].Strict != layouts.Always
+}
+
 func (w *world) hints(d *layouts.Descriptor, order binary.ByteOrder) map[string]uint64 {
-	if w.breaks >= 0 || w.generic {
+	if w.breaks >= 0 || w.generic || w.other {
 		return map[string]uint64{}
 	}
 	return d.Decode(w.record, order)
@@ -294,6 +303,10 @@ func (b *memory) build() uint64 {
 	b.put(layouts.Dev, layouts.Member{Type: "net_device", Path: []string{"_rx"}}, pointer, queues)
 	for i := range steps {
 		b.step(&steps[i], i == b.breaks)
+	}
+	data := layouts.Member{Type: "xdp_buff", Path: []string{"data"}}
+	if off := b.at[layouts.XDP] + b.offset(data) - b.base; b.length != 0 {
+		b.put(layouts.XDP, layouts.Member{Type: "xdp_buff", Path: []string{"data_end"}}, pointer, b.order.Uint64(b.mem[off:])+b.length)
 	}
 	d := b.kernel.descriptor
 	for i, s := range d.State {
