@@ -2,15 +2,16 @@ package live
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/rewrite"
@@ -78,6 +79,7 @@ func (s *subject) collection(t testing.TB, verdict int32) *ebpf.Collection {
 // loaded is an object as loaded, with these of its constants set.
 func loaded(t testing.TB, object []byte, constants map[string]any) *ebpf.Collection {
 	t.Helper()
+	needKernel(t)
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 	require.NoError(t, err)
 	for name, value := range constants {
@@ -92,11 +94,28 @@ func loaded(t testing.TB, object []byte, constants map[string]any) *ebpf.Collect
 	return coll
 }
 
-// compiled holds what becomes of each source, once.
-var compiled sync.Map
+// objects is where compiled programs are kept: in the folder that
+// HINTJIT_LIVE_OBJECTS names if it does, for machines without a compiler.
+func objects() string {
+	if dir := os.Getenv("HINTJIT_LIVE_OBJECTS"); dir != "" {
+		return dir
+	}
+	return work
+}
 
-// object compiles testdata/NAME.c.
+// object is testdata/NAME.c compiled, which is done once.
 func object(t testing.TB, name string) []byte {
+	t.Helper()
+	path := filepath.Join(objects(), name+".o")
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		compile(t, "testdata/"+name+".c", path)
+	}
+	object, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return object
+}
+
+func compile(t testing.TB, source, path string) {
 	t.Helper()
 	needTool(t, "clang-19", "compiles the programs")
 	headers, err := filepath.Glob("/usr/include/*/asm/types.h") // Debian's folder of the machine
@@ -104,20 +123,18 @@ func object(t testing.TB, name string) []byte {
 	if _, err := os.Stat("/usr/include/bpf/bpf_helpers.h"); err != nil || len(headers) == 0 {
 		t.Skip("the kernel's or libbpf's headers are not installed, the programs include them")
 	}
-	once, _ := compiled.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
-		path := filepath.Join(work, name+".o")
-		out, err := exec.Command("clang-19", "-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-Wall", "-Werror",
-			"-I", filepath.Dir(filepath.Dir(headers[0])), "-c", "testdata/"+name+".c", "-o", path).CombinedOutput()
-		if err != nil {
-			return nil, fmt.Errorf("%s.c: %w\n%s", name, err, out)
-		}
-		return os.ReadFile(path)
-	}))
-	compile, ok := once.(func() ([]byte, error))
-	require.True(t, ok)
-	out, err := compile()
-	require.NoError(t, err)
-	return out
+	run(t, "clang-19", "-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-Wall", "-Werror",
+		"-I", filepath.Dir(filepath.Dir(headers[0])), "-c", source, "-o", path)
+}
+
+func needKernel(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("loading programs and making namespaces needs root")
+	}
+	if err := features.HaveProgramType(ebpf.XDP); err != nil {
+		t.Skipf("the kernel loads no XDP programs: %v", err)
+	}
 }
 
 func needTool(t testing.TB, name, use string) {

@@ -3,6 +3,7 @@ package live
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,7 +14,7 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/features"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -24,12 +25,7 @@ type host struct{ ns *os.File }
 
 func newHost(t testing.TB) host {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("loading programs and making namespaces needs root")
-	}
-	if err := features.HaveProgramType(ebpf.XDP); err != nil {
-		t.Skipf("the kernel loads no XDP programs: %v", err)
-	}
+	needKernel(t)
 	needTool(t, "ip", "makes the interfaces")
 	var h host
 	here(t).do(t, func() {
@@ -204,9 +200,10 @@ func tcx(t testing.TB, h host, dev string, program *ebpf.Program, where ebpf.Att
 	t.Helper()
 	h.do(t, func() {
 		l, err := link.AttachTCX(link.TCXOptions{Interface: index(t, dev), Program: program, Attach: where})
-		if err != nil {
-			t.Skipf("this kernel attaches no program to tc by a link (6.6 and later do): %v", err)
+		if errors.Is(err, ebpf.ErrNotSupported) {
+			t.Skip("this kernel attaches no program to tc by a link (6.6 and later do)")
 		}
+		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, l.Close()) })
 	})
 }
@@ -228,25 +225,23 @@ func attach(t testing.TB, h host, dev string, program *ebpf.Program, mode link.X
 // twin is the collection that asks the mainline kfuncs, bound to the receiver.
 func (w *wire) twin(t testing.TB) *ebpf.Collection {
 	t.Helper()
-	coll, err := bound(t, w.rx, w.device[1])
-	if err != nil {
-		t.Skipf("this kernel has not all three metadata kfuncs for veth (6.8 and later do): %v", err)
+	kernel, err := btf.LoadKernelSpec()
+	require.NoError(t, err)
+	var last *btf.Func
+	if kernel.TypeByName("bpf_xdp_metadata_rx_vlan_tag", &last) != nil {
+		t.Skip("this kernel has not all three metadata kfuncs (6.8 and later do)")
 	}
-	t.Cleanup(coll.Close)
-	return coll
-}
-
-// bound loads the program of the kfuncs for one device.
-func bound(t testing.TB, h host, dev string) (coll *ebpf.Collection, err error) {
-	t.Helper()
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object(t, "kfunc")))
 	require.NoError(t, err)
-	h.do(t, func() {
+	var coll *ebpf.Collection
+	w.rx.do(t, func() {
 		for _, program := range spec.Programs {
-			program.Ifindex = uint32(index(t, dev))
+			program.Ifindex = uint32(index(t, w.device[1]))
 			program.Flags |= unix.BPF_F_XDP_DEV_BOUND_ONLY
 		}
 		coll, err = ebpf.NewCollection(spec)
 	})
-	return coll, err
+	require.NoError(t, err)
+	t.Cleanup(coll.Close)
+	return coll
 }
