@@ -225,6 +225,17 @@ func attach(t testing.TB, h host, dev string, program *ebpf.Program, mode link.X
 // twin is the collection that asks the mainline kfuncs, bound to the receiver.
 func (w *wire) twin(t testing.TB) *ebpf.Collection {
 	t.Helper()
+	spec := w.twinSpec(t)
+	var coll *ebpf.Collection
+	var err error
+	w.rx.do(t, func() { coll, err = ebpf.NewCollection(spec) }) // the device is looked up here
+	require.NoError(t, err)
+	t.Cleanup(coll.Close)
+	return coll
+}
+
+func (w *wire) twinSpec(t testing.TB) *ebpf.CollectionSpec {
+	t.Helper()
 	kernel, err := btf.LoadKernelSpec()
 	require.NoError(t, err)
 	var last *btf.Func
@@ -233,15 +244,11 @@ func (w *wire) twin(t testing.TB) *ebpf.Collection {
 	}
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object(t, "kfunc")))
 	require.NoError(t, err)
-	var coll *ebpf.Collection
 	w.rx.do(t, func() {
 		for _, program := range spec.Programs {
 			program.Ifindex = uint32(index(t, w.device[1]))
 			program.Flags |= unix.BPF_F_XDP_DEV_BOUND_ONLY
 		}
-		coll, err = ebpf.NewCollection(spec)
 	})
-	require.NoError(t, err)
-	t.Cleanup(coll.Close)
-	return coll
+	return spec
 }
