@@ -22,8 +22,8 @@ const (
 	// nothing else.
 	GuardOff Guard = "off"
 	// GuardStrict also compares the descriptor's length with the packet's: a
-	// descriptor of another packet hardly ever agrees. It is for finding faults,
-	// and leaves packets in several buffers without hints.
+	// descriptor of another packet hardly ever agrees. It is for finding faults:
+	// after the program has changed the packet's length there are no hints.
 	GuardStrict Guard = "strict"
 )
 

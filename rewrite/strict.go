@@ -36,23 +36,34 @@ func lengthOf(d *layouts.Descriptor) *lengthCheck {
 // packetLength is under what name a walker keeps the packet's length.
 const packetLength = "data_end - data"
 
+// hasFrags is XDP_FLAGS_HAS_FRAGS (include/net/xdp.h): the packet goes on in other
+// buffers, and data_end - data is not all of it.
+const hasFrags = 1 << 0
+
 // notePacketLength computes what the descriptor's length is to be, while r0 is
-// the xdp_buff.
+// the xdp_buff; -1 when that is not known.
 func (k *walker) notePacketLength() {
 	if k.strict == nil {
 		return
 	}
-	pointer := func(member string) layouts.Operand {
-		return layouts.Operand{Kind: layouts.MemberValue, Value: layouts.XDP,
-			Member: layouts.Member{Type: "xdp_buff", Path: []string{member}}, Int: pointerForm}
+	member := func(name string, form layouts.Integer) asm.Register {
+		return k.member(layouts.Operand{Kind: layouts.MemberValue, Value: layouts.XDP,
+			Member: layouts.Member{Type: "xdp_buff", Path: []string{name}}, Int: form})
 	}
-	end, start := k.member(pointer("data_end")), k.member(pointer("data"))
+	end, start := member("data_end", pointerForm), member("data", pointerForm)
 	k.e.op(asm.Sub.Reg(end, start))
+	flags, whole := member("flags", layouts.Integer{Bits: 32}), k.e.label()
+	parts := k.e.label()
+	k.e.ifImm(asm.JSet, flags, hasFrags, parts)
+	k.e.goTo(whole)
+	k.e.at(parts)
+	k.e.op(asm.Mov.Imm(end, -1))
+	k.e.at(whole)
 	h := k.preserve()
 	k.e.put(h, end)
 	k.at[packetLength] = h
 	k.last[packetLength] = 2*len(k.way.Steps) + 2 // to the end
-	k.unlend(start, end)
+	k.unlend(start, end, flags)
 }
 
 // checkLength goes to none unless the descriptor gives the packet's length. It is
@@ -83,6 +94,7 @@ func (k *walker) checkLength(value string) {
 	}
 	r := k.readField(k.strict.length)
 	want := k.use(layouts.Operand{Kind: layouts.Named, Value: packetLength})
+	k.e.ifImm(asm.JSLT, want, 0, over)
 	k.e.ifReg(asm.JNE, r, want, k.none)
 	k.e.at(over)
 	k.unlend(r, want)

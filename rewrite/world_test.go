@@ -47,6 +47,7 @@ func newKernel(rng *rand.Rand, d *layouts.Descriptor, w *layouts.Walk) *randomKe
 	k.add(layouts.Member{Type: "net_device", Path: []string{"_rx"}}, pointer)
 	k.add(layouts.Member{Type: "xdp_buff", Path: []string{"data"}}, pointer)
 	k.add(layouts.Member{Type: "xdp_buff", Path: []string{"data_end"}}, pointer)
+	k.add(layouts.Member{Type: "xdp_buff", Path: []string{"flags"}}, layouts.Integer{Bits: 32})
 	k.offsets["netdev_rx_queue.xdp_rxq"] = 64 * rng.IntN(2)
 	k.sizes["netdev_rx_queue"] = 192 + 64*rng.IntN(2)
 	for _, q := range w.Has {
@@ -304,6 +305,8 @@ func (b *memory) build() uint64 {
 	for i := range steps {
 		b.step(&steps[i], i == b.breaks)
 	}
+	// XDP_FLAGS_HAS_FRAGS is bit 0 (include/net/xdp.h).
+	b.put(layouts.XDP, layouts.Member{Type: "xdp_buff", Path: []string{"flags"}}, layouts.Integer{Bits: 32}, b.rng.Uint64N(8)<<1)
 	data := layouts.Member{Type: "xdp_buff", Path: []string{"data"}}
 	if off := b.at[layouts.XDP] + b.offset(data) - b.base; b.length != 0 {
 		b.put(layouts.XDP, layouts.Member{Type: "xdp_buff", Path: []string{"data_end"}}, pointer, b.order.Uint64(b.mem[off:])+b.length)

@@ -66,9 +66,7 @@ func BenchmarkHints(b *testing.B) {
 		load("reach", parsed(b, object(b, "byhand")), "bench0") // to the sk_buff, with the guard
 		load("kfunc", kfuncs, "bench1", "bench2", "bench3")
 		for _, s := range subjects {
-			if s.missing == "" {
-				load(s.name, parsed(b, s.object(b)), "bench1", "bench5")
-			}
+			load(s.name, parsed(b, s.object(b)), "bench1", "bench5")
 		}
 		for round := range rounds {
 			for i := range contenders {

@@ -37,15 +37,20 @@ func TestMain(m *testing.M) {
 // A subject is a way of getting hints. Its object has the programs of
 // testdata/subject.h, and every subject goes through the same tests.
 type subject struct {
-	name    string
-	missing string // not "": why there is no such thing yet
-	object  func(t testing.TB) []byte
+	name   string
+	object func(t testing.TB) []byte
 }
 
 var subjects = []subject{
 	{name: "by hand", object: func(t testing.TB) []byte { return object(t, "byhand") }},
-	{name: "rewritten", missing: "rewrite does not walk veth's structures yet", object: func(t testing.TB) []byte {
-		return rewritten(t, rewrite.Options{NIC: "veth", Reach: rewrite.Walk})
+	{name: "rewritten", object: func(t testing.TB) []byte { // for any kernel
+		return rewritten(t, rewrite.Options{NIC: "veth"})
+	}},
+	{name: "rewritten for this kernel", object: func(t testing.TB) []byte {
+		return rewritten(t, rewrite.Options{NIC: "veth", Kernel: thisKernel(t)})
+	}},
+	{name: "rewritten with guard strict", object: func(t testing.TB) []byte {
+		return rewritten(t, rewrite.Options{NIC: "veth", Guard: rewrite.GuardStrict})
 	}},
 }
 
@@ -53,12 +58,19 @@ var subjects = []subject{
 func each(t *testing.T, test func(t *testing.T, s *subject)) {
 	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {
-			if s.missing != "" {
-				t.Skip(s.missing)
-			}
 			test(t, &s)
 		})
 	}
+}
+
+// thisKernel is the types that the kernel says it has.
+func thisKernel(t testing.TB) *rewrite.Kernel {
+	t.Helper()
+	kernel, err := rewrite.RunningKernel()
+	if err != nil {
+		t.Skipf("the kernel tells nothing of its types: %v", err)
+	}
+	return kernel
 }
 
 // rewritten is testdata/subject.c after a rewrite.
