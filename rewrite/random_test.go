@@ -72,6 +72,7 @@ func TestRandomProgramsWalked(t *testing.T) {
 			}
 			require.NoError(t, err, "%s", file.text)
 			after := newInterpreter(t, rewritten, m.order())
+			w.kernel.loadAll(t, after, m.big)
 			for name, text := range file.programs {
 				for _, s := range packets {
 					want, err := before.run(name, s)

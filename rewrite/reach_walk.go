@@ -36,9 +36,12 @@ type walkReach struct {
 	rdonly code.Ref // bpf_rdonly_cast
 	// ids are those functions' numbers in a known kernel; 0: the loader finds them.
 	castID, rdonlyID btf.TypeID
-	nowhere          code.Ref // what is called where no way is known; a loader does not find it
-	fingerprint      *spot    // the carrier's id as the loader sees it, nil: not to be compared
-	otherKernel      code.Ref // what is called where it differs
+	// nowhere is what is called where the way is not known; a loader does not find
+	// it, and names it.
+	nowhere code.Ref
+	// A loader that finds the carrier under another id has another kernel, whose
+	// driver may have its members elsewhere. nil: no loader will look.
+	fingerprint *code.CORE
 }
 
 // route is one of the layout's walks, as this rewrite takes it.
@@ -92,6 +95,9 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 		r.nowhere = extern(u, fmt.Sprintf("hintjit_no_way_to_%s_descriptor", strings.ReplaceAll(l.NIC, "-", "_")), weak)
 	} else if err := r.know(t, opts, big); err != nil {
 		return nil, err
+	} else if !opts.atOnce {
+		r.fingerprint = (&portable{structs: map[string]*btf.Struct{}}).carrier().record
+		r.nowhere = extern(u, "hintjit_rewritten_for_another_kernel", weak)
 	}
 	r.cast, r.rdonly = extern(u, "bpf_cast_to_kern_ctx", ""), extern(u, "bpf_rdonly_cast", "")
 	return r, nil
@@ -352,6 +358,10 @@ func (r *walkReach) fetch(e *emitter, words uint64, keep registers) {
 	for i, w := range r.ways {
 		next := e.label()
 		r.ask(e, w, next)
+		if r.fingerprint != nil {
+			e.recorded(asm.Mov, asm.R0, spot{record: r.fingerprint})
+			e.ifImm(asm.JNE, asm.R0, int32(r.bind.carrier().n), next)
+		}
 		if w.Refuse != "" {
 			r.refuse(e, r.nowhere, none)
 		} else {
@@ -359,7 +369,7 @@ func (r *walkReach) fetch(e *emitter, words uint64, keep registers) {
 			e.goTo(done)
 		}
 		e.at(next)
-		if i == len(r.ways)-1 && !w.certain {
+		if i == len(r.ways)-1 && (!w.certain || r.fingerprint != nil) {
 			r.refuse(e, r.nowhere, none)
 		}
 	}
@@ -391,8 +401,7 @@ func (r *walkReach) ask(e *emitter, w *route, next int) {
 // The verifier knows the number then, and drops the branch not taken.
 func (r *walkReach) answer(e *emitter, q layouts.Question) {
 	_, record := r.bind.exists(q)
-	e.op(asm.Mov.Imm(asm.R0, 1))
-	e.code[len(e.code)-1].CORE = record
+	e.recorded(asm.Mov, asm.R0, spot{n: 1, record: record})
 }
 
 // refuse calls a function that no kernel has: a loader lets that stand where

@@ -38,6 +38,9 @@ func walks(t *testing.T, rng *rand.Rand) []walked {
 			k := newKernel(rng, d, w)
 			types, err := rewrite.OpenKernel(k.types(t))
 			require.NoError(t, err)
+			carrier, err := types.Carrier()
+			require.NoError(t, err)
+			k.carrier = int64(carrier.ID)
 			// What the walk does not come by is not there.
 			k.descriptor = d.Restrict(func(s *layouts.State) bool { _, ok := w.TypeOf(s.At.Value); return ok })
 			out = append(out, walked{nic{l, k.descriptor}, k, types})
@@ -73,7 +76,9 @@ func TestShapesWalked(t *testing.T) {
 						if len(report.Programs) > 0 {
 							require.Equal(t, []string{w.kernel.walk.Name}, report.Walks)
 						}
-						interpretAll(t, newInterpreter(t, rewritten, m.order()), w.nic, packets[w.String()])
+						in := newInterpreter(t, rewritten, m.order())
+						w.kernel.loadAll(t, in, m.big)
+						interpretAll(t, in, w.nic, packets[w.String()])
 					})
 				}
 			}
@@ -103,11 +108,7 @@ func TestShapesPortable(t *testing.T) {
 						rewritten, report, err := rewrite.Object(original, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk})
 						require.NoError(t, err)
 						in := newInterpreter(t, rewritten, m.order())
-						for _, f := range in.unit.Funcs {
-							for i := range f.Insns {
-								w.kernel.load(t, &f.Insns[i], m.big)
-							}
-						}
+						w.kernel.loadAll(t, in, m.big)
 						n := w.nic
 						n.descriptor = portableHints(n.descriptor, report)
 						interpretAll(t, in, n, packets[w.String()])
@@ -130,6 +131,7 @@ func TestGuards(t *testing.T) {
 					rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
 				require.NoError(t, err)
 				in := newInterpreter(t, rewritten, runnable[2].order())
+				w.kernel.loadAll(t, in, false)
 				lengths := 0
 				for _, s := range worlds(rng, w.kernel) {
 					switch length, ok := s.hints(in.unit.Order)["pkt_len"]; {
@@ -161,6 +163,16 @@ func portableHints(d *layouts.Descriptor, r *rewrite.Report) *layouts.Descriptor
 	return &out
 }
 
+// loadAll answers the records of all instructions.
+func (k *randomKernel) loadAll(t *testing.T, in *interpreter, big bool) {
+	t.Helper()
+	for _, f := range in.unit.Funcs {
+		for i := range f.Insns {
+			k.load(t, &f.Insns[i], big)
+		}
+	}
+}
+
 // load answers the CO-RE record of an instruction that a walk has inserted, as
 // libbpf does (src/relo_core.c of 1.1), from what the kernel is made of.
 func (k *randomKernel) load(t *testing.T, in *code.Insn, big bool) {
@@ -187,7 +199,7 @@ func (k *randomKernel) load(t *testing.T, in *code.Insn, big bool) {
 	case code.TypeSize:
 		n, there = int64(k.sizes[typ]), k.sizes[typ] != 0
 	case code.TypeIDTarget:
-		n, there = 1, true
+		n, there = k.carrier, true
 	case code.FieldLShiftU64:
 		n = int64(64 - k.bits[name] - k.widths[name])
 		if big {

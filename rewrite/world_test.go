@@ -29,6 +29,7 @@ type randomKernel struct {
 	forms      map[string]layouts.Integer
 	sizes      map[string]int // of structs
 	rng        *rand.Rand
+	carrier    int64 // type id
 }
 
 const (
