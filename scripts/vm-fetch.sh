@@ -31,8 +31,8 @@ need_tools() {
 	for tool in apt-get apt-cache dpkg-deb xz zstd gzip od; do
 		command -v "$tool" >/dev/null || missing+=" $tool"
 	done
-	[ -z "$missing" ] || die "needs$missing: on Debian, sudo apt-get install xz-utils zstd; elsewhere there is no apt-get to fetch with"
-	[ "$(dpkg --print-architecture)" = amd64 ] || die "the kernels and NICs are those of amd64, and this is $(dpkg --print-architecture)"
+	[ -z "$missing" ] || die "needs$missing: on Debian, make deps; elsewhere there is nothing to fetch with"
+	[ "$(uname -m)" = x86_64 ] || die "kernels and NICs are those of amd64, and this is $(uname -m)"
 }
 
 # mirror NAME is the address of the repository (debian, debian-security) that
@@ -83,7 +83,8 @@ fetch_qemu() {
 	fi
 	local release new=$work/qemu-new deb
 	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-	[ -n "$release" ] || die "no QEMU with igb here (8.0 and later have it), and /etc/os-release does not say which Debian this is: install qemu-system-x86"
+	[ -n "$release" ] ||
+		die "no QEMU with igb here, nor a Debian by /etc/os-release: install qemu-system-x86, 8.0 or later"
 	say "fetching QEMU"
 	open_room qemu "$release $release-updates $release-backports" "$release-security"
 	apt qemu apt-get install --yes --download-only --no-install-recommends \

@@ -3,7 +3,6 @@ package vm
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -32,9 +31,9 @@ type report struct {
 	results map[string]*job.Result // by the name of a case or load
 }
 
-// boot runs a machine with a NIC of each kind, all on one wire, and gives it a job
-// and the files that the job names.
-func boot(t *testing.T, k kernel, devices []string, drivers []string, work *job.Job, files initramfs) *report {
+// boot runs a machine with the NICs of a wire, and one to send from, and gives it a
+// job and the files that the job names.
+func boot(t *testing.T, k kernel, w wire, drivers []string, work *job.Job, files initramfs) *report {
 	t.Helper()
 	guest, err := guestInit()
 	require.NoError(t, err)
@@ -52,15 +51,16 @@ func boot(t *testing.T, k kernel, devices []string, drivers []string, work *job.
 
 	initrd := filepath.Join(t.TempDir(), "initrd")
 	require.NoError(t, os.WriteFile(initrd, files.pack(), 0o600))
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
 	start := time.Now()
-	cmd := qemu(ctx, t, k, initrd, devices)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	console, err := cmd.Output()
-	require.NoError(t, ctx.Err(), "the machine did not end within %v; its console:\n%s", limit, console)
+	cmd := qemu(t, k, w, initrd)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Start())
+	late := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
+	err = cmd.Wait()
+	require.True(t, late.Stop(), "the machine did not end within %v; its console:\n%s", limit, &stdout)
 	require.NoError(t, err, "QEMU: %s", &stderr)
+	console := stdout.Bytes()
 	r, err := readReport(console)
 	require.NoError(t, err, "the machine's console:\n%s", console)
 	t.Logf("kernel %s: init after %.1f s, all in %.1f s", r.booted.Release, r.booted.Uptime, time.Since(start).Seconds())
@@ -70,7 +70,7 @@ func boot(t *testing.T, k kernel, devices []string, drivers []string, work *job.
 // qemu is the command with what was found to boot fastest without KVM: an
 // unpacked kernel, qboot for firmware, and none of the kernel's tests of its
 // cryptography. PCI Express, because igb needs it.
-func qemu(ctx context.Context, t *testing.T, k kernel, initrd string, devices []string) *exec.Cmd {
+func qemu(t *testing.T, k kernel, w wire, initrd string) *exec.Cmd {
 	t.Helper()
 	program, share, env := "qemu-system-x86_64", "/usr/share/qemu", []string(nil)
 	if fetched := filepath.Join(cache(t), "qemu", "usr"); isDir(fetched) {
@@ -86,12 +86,11 @@ func qemu(ctx context.Context, t *testing.T, k kernel, initrd string, devices []
 		"-append", "console=ttyS0 panic=-1 reboot=t quiet mitigations=off tsc=reliable no_timer_check " +
 			"lpj=4000000 cryptomgr.notests GOMEMLIMIT=300MiB",
 	}
-	for n, device := range append([]string{"virtio-net-pci"}, devices...) {
-		args = append(args,
-			"-netdev", fmt.Sprintf("hubport,hubid=0,id=n%d", n),
-			"-device", fmt.Sprintf("%s,netdev=n%d,mac=52:54:00:00:00:%02x,romfile=", device, n, n+1))
+	for n, dev := range append([]nic{{device: "virtio-net-pci"}}, w.nics...) { // the first is the injector
+		args = append(args, "-netdev", w.port(n),
+			"-device", fmt.Sprintf("%s,netdev=n%d,mac=52:54:00:00:00:%02x,romfile=", dev.device, n, n+1))
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := w.command(append([]string{program}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	return cmd
 }

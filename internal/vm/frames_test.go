@@ -143,8 +143,8 @@ func checksum(data []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// hashed is what NICs compute their hash of by default: addresses, and ports of TCP.
-func (f frame) hashed() []byte {
+// hashed is what a NIC computes its hash of.
+func (n nic) hashed(f frame) []byte {
 	var in []byte
 	switch f.ip {
 	case 4:
@@ -152,10 +152,14 @@ func (f frame) hashed() []byte {
 	case 6:
 		in = append(append(in, source6...), destination6...)
 	}
-	if f.protocol == tcp {
+	if n.hashesPorts(f) {
 		in = append(in, ports...)
 	}
 	return in
+}
+
+func (n nic) hashesPorts(f frame) bool {
+	return f.protocol == tcp || f.protocol == udp && n.hashesUDP
 }
 
 // toeplitz is the hash function of receive side scaling.

@@ -40,7 +40,7 @@ func TestLoad(t *testing.T) {
 					work.Loads = append(work.Loads, l.load(t, loader, files))
 				}
 			}
-			r := boot(t, k, nil, drivers, work, files)
+			r := boot(t, k, wire{port: hub.port}, drivers, work, files)
 			for _, l := range loads {
 				for _, loader := range loaders {
 					name := l.caseName(loader)

@@ -14,27 +14,6 @@ import (
 	"github.com/hintjit/hintjit/internal/vm/job"
 )
 
-// nic is one that QEMU emulates.
-type nic struct {
-	driver string
-	device string // QEMU's name
-	gives  hint   // what the program has to be told that it can have
-	// What QEMU does, if it is to be seen in frames.
-	hashes    bool // computes a hash: of TCP's ports, and else of addresses
-	checksums bool // verifies checksums, and says so of right and wrong ones
-}
-
-// QEMU never gives vmxnet3 a hash. Its virtio-net agrees on reporting hashes, and
-// its vmxnet3 fills in checksum bits, only where frames come with a header, which
-// they do from a tap and not over a hub. igb's driver has UDP hashed with ports
-// only when told to (igb_setup_mrqc in igb_main.c, 6.12).
-var nics = []nic{
-	{driver: "virtio_net", device: "virtio-net-pci", gives: rxHash | rxHashType},
-	{driver: "vmxnet3", device: "vmxnet3", gives: rxHash | rxHashType | vlanTCI | vlanProto | csumStatus | pktLen},
-	{driver: "igb", device: "igb", hashes: true, checksums: true,
-		gives: rxHash | rxHashType | vlanTCI | vlanProto | csumStatus | pktLen},
-}
-
 // object is what is loaded, with each of the loaders.
 type object struct {
 	driver string
@@ -84,28 +63,31 @@ var loaders = []string{job.Cilium, job.Libbpf}
 
 func TestWalk(t *testing.T) {
 	for _, k := range kernels(t) {
-		t.Run(k.series, func(t *testing.T) {
-			r := bootSubjects(t, k)
-			for _, s := range subjects {
-				for _, loader := range loaders {
-					t.Run(s.caseName(loader), func(t *testing.T) {
-						result := r.results[s.caseName(loader)]
-						require.NotNil(t, result, "the guest said nothing about it")
-						if !k.walks() {
-							require.Contains(t, result.Err, "bpf_cast_to_kern_ctx", "it loads, or is refused for another reason")
-							return
-						}
-						require.Empty(t, result.Err)
-						s.verify(t, r, result)
-					})
+		for _, w := range []wire{hub, taps} {
+			t.Run(k.series+"/"+w.name, func(t *testing.T) {
+				w.need(t)
+				r := bootSubjects(t, k, w)
+				for _, s := range subjects {
+					for _, loader := range loaders {
+						t.Run(s.caseName(loader), func(t *testing.T) {
+							result := r.results[s.caseName(loader)]
+							require.NotNil(t, result, "the guest said nothing about it")
+							if !k.walks() {
+								require.Contains(t, result.Err, "bpf_cast_to_kern_ctx", "it loads, or is refused for another reason")
+								return
+							}
+							require.Empty(t, result.Err)
+							s.verify(t, w, r, result)
+						})
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 
 // bootSubjects has all subjects loaded and tried, with both loaders, in one machine.
-func bootSubjects(t *testing.T, k kernel) *report {
+func bootSubjects(t *testing.T, k kernel, w wire) *report {
 	t.Helper()
 	work := &job.Job{SKB: "/skb.o", Frames: jobFrames()}
 	files := initramfs{"/skb.o": compiled("skb.c")(t)}
@@ -120,20 +102,21 @@ func bootSubjects(t *testing.T, k kernel) *report {
 			}
 		}
 	}
-	var devices, drivers []string
-	for _, n := range nics {
-		devices = append(devices, n.device)
+	drivers := []string{"virtio_pci"}
+	for _, n := range w.nics {
 		drivers = append(drivers, n.driver)
 	}
-	return boot(t, k, devices, append(drivers, "virtio_pci"), work, files)
+	return boot(t, k, w, drivers, work, files)
 }
 
 // verify checks each frame, and holds the subject against the first of its NIC.
-func (s subject) verify(t *testing.T, r *report, result *job.Result) {
+func (s subject) verify(t *testing.T, w wire, r *report, result *job.Result) {
 	t.Helper()
-	n := nics[slices.IndexFunc(nics, func(n nic) bool { return n.driver == s.driver })]
+	n := w.nics[slices.IndexFunc(w.nics, func(n nic) bool { return n.driver == s.driver })]
 	first := subjects[slices.IndexFunc(subjects, func(o subject) bool { return o.driver == s.driver })]
 	reference := r.results[first.caseName(loaders[0])]
+	require.NotNil(t, reference)
+	require.Len(t, reference.Frames, len(frames), "of %s, which is compared with", reference.Name)
 	require.Len(t, result.Frames, len(frames))
 	found := 0
 	for i, f := range frames {
