@@ -24,13 +24,15 @@ EXAMPLES := $(wildcard bpf/examples/*.c)
 OBJECTS := $(EXAMPLES:.c=.el.o) $(EXAMPLES:.c=.eb.o)
 HEADERS := bpf/hintjit.h $(wildcard bpf/include/*/*.h)
 
-.PHONY: help run test objects bench lint lint-go lint-c check fresh-objects deps clang-version
+.PHONY: help run test test-vm test-vm-all objects bench lint lint-go lint-c check fresh-objects deps clang-version
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make run       show what hintjit does to an example (NIC=$(NIC))'
 	@echo 'make test      all tests; what can not run here is skipped and listed'
+	@echo 'make test-vm   boot kernel 6.12 in QEMU and hold hints against what its drivers see'
+	@echo 'make test-vm-all  the same on every kernel of docs/vm.md'
 	@echo 'make objects   rebuild bpf/examples/*.o with clang $(CLANG_VERSION)'
 	@echo 'make bench     the benchmarks'
 	@echo 'make lint      gofmt, go vet, golangci-lint, and the C sources'
@@ -43,6 +45,17 @@ run:
 test: deps
 	@$(GO) vet ./...
 	@$(GO) run ./scripts/gotest ./...
+
+# docs/vm.md. The kernels are fetched once.
+VM_KERNELS := 6.1 6.12 6.17 6.18 7
+
+test-vm: deps
+	@scripts/vm-fetch.sh 6.12
+	@HINTJIT_VM=6.12 $(GO) run ./scripts/gotest ./internal/vm
+
+test-vm-all: deps
+	@scripts/vm-fetch.sh $(VM_KERNELS)
+	@HINTJIT_VM=all $(GO) run ./scripts/gotest ./internal/vm
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -13,6 +13,8 @@ bpftool       bpftool
 ip            iproute2
 xdp-loader    xdp-tools
 gcc           gcc
+xz            xz-utils
+zstd          zstd
 git           git
 '
 # Headers: examples are also compiled with the system's own.

@@ -1,0 +1,125 @@
+package vm
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/vm/job"
+	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/rewrite"
+)
+
+// acceptance is an object and what the kernel is to say of it.
+type acceptance struct {
+	object
+	refused string // what the error says, for one that is not to be loaded
+}
+
+// loads are objects that have to get past the verifier where a driver's module is
+// loaded: for the NICs that nobody emulates.
+var loads = []acceptance{
+	{object: object{driver: "i40e", name: "ring", bytes: compiled("ring.c", "-DRING=i40e_ring")}},
+	{object: object{driver: "ice", name: "ring", bytes: compiled("ring.c", "-DRING=ice_rx_ring")}},
+	{object: object{driver: "ixgbe", name: "ring", bytes: compiled("ring.c", "-DRING=ixgbe_ring")}},
+	{object: object{driver: "igc", name: "ring", bytes: compiled("ring.c", "-DRING=igc_ring")}},
+	{object: object{driver: "i40e", name: "no such ring", bytes: compiled("ring.c", "-DRING=no_such_ring")}, refused: "CO-RE"},
+	{object: object{driver: "i40e", name: "from metadata", bytes: compiled("hints.c"),
+		rewrite: []string{"--nic", "i40e", "--reach", "meta"}}},
+	{object: object{driver: "i40e", name: "not rewritten", bytes: compiled("hints.c")}, refused: "hintjit_rx"},
+}
+
+// rewrites are a program with all hints of each NIC's, rewritten on the host for
+// any kernel, and in the guest for its own.
+func rewrites(t *testing.T) (out []object) {
+	t.Helper()
+	for _, nic := range layouts.Names() {
+		l, err := layouts.Shipped(nic)
+		require.NoError(t, err)
+		if len(l.Walks) == 0 {
+			continue
+		}
+		source := everyHint(t, l)
+		out = append(out,
+			object{driver: nic, name: "portable", bytes: func(t *testing.T) []byte {
+				rewritten, _, err := rewrite.Object(source(t), rewrite.Options{NIC: nic, Strict: true})
+				require.NoError(t, err)
+				return rewritten
+			}},
+			object{driver: nic, name: "for this kernel", bytes: source, rewrite: []string{"--nic", nic, "--btf", "/sys/kernel/btf"}})
+	}
+	return out
+}
+
+// everyHint compiles a program that reads all hints of a layout.
+func everyHint(t *testing.T, l *layouts.Layout) func(t *testing.T) []byte {
+	t.Helper()
+	var members, reads strings.Builder
+	for _, h := range l.Descriptors[0].Hints {
+		fmt.Fprintf(&members, "\t__u%d %s;\n\t__u32 has_%s : 1;\n", 8*h.Decl.Bytes, h.Name, h.Name)
+		fmt.Fprintf(&reads, "\tsum += h->has_%s ? h->%s : 1;\n", h.Name, h.Name)
+	}
+	path := filepath.Join(t.TempDir(), l.NIC+".c")
+	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct hintjit_rx {
+%s} __attribute__((preserve_access_index));
+
+extern const struct hintjit_rx *hintjit_rx(struct xdp_md *ctx) __ksym;
+
+SEC("xdp") int every_hint(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+	__u64 sum = 0;
+
+%s	return sum %% 5;
+}
+
+char LICENSE[] SEC("license") = "GPL";
+`, members.String(), reads.String()), 0o600))
+	return compiledAt(path)
+}
+
+func TestLoad(t *testing.T) {
+	for _, k := range kernels(t) {
+		if !k.walks() {
+			continue // TestWalk has what is to happen there
+		}
+		t.Run(k.series, func(t *testing.T) {
+			files := initramfs{}
+			require.NoError(t, files.addTool("/bpftool", "bpftool"))
+			work := &job.Job{}
+			var drivers []string
+			all := slices.Clone(loads)
+			for _, o := range rewrites(t) {
+				all = append(all, acceptance{object: o})
+			}
+			for _, l := range all {
+				drivers = append(drivers, l.driver)
+				for _, loader := range loaders {
+					work.Loads = append(work.Loads, l.load(t, loader, files))
+				}
+			}
+			r := boot(t, k, wire{port: hub.port}, drivers, work, files)
+			for _, l := range all {
+				for _, loader := range loaders {
+					name := l.caseName(loader)
+					t.Run(name, func(t *testing.T) {
+						require.Contains(t, r.results, name, "the guest said nothing about it")
+						if l.refused != "" {
+							require.Contains(t, r.results[name].Err, l.refused)
+							return
+						}
+						require.Empty(t, r.results[name].Err)
+					})
+				}
+			}
+		})
+	}
+}
