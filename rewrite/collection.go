@@ -128,9 +128,9 @@ func importSpec(spec *ebpf.CollectionSpec) (*collection, error) {
 // licence is that of the programs; one that does not let them walk, if there is one.
 func licence(spec *ebpf.CollectionSpec) (out string) {
 	for _, name := range sortedPrograms(spec) {
-		p := spec.Programs[name]
-		if out == "" || !gplCompatible[p.License] {
-			out = p.License
+		text, _, _ := strings.Cut(spec.Programs[name].License, "\x00") // as the kernel reads it
+		if out == "" || !gplCompatible[text] {
+			out = text
 		}
 	}
 	return out

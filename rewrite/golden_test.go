@@ -85,6 +85,8 @@ func readGolden(t *testing.T, file string) *golden {
 	flags := flag.NewFlagSet(file, flag.ContinueOnError)
 	flags.StringVar(&g.options.NIC, "nic", "", "")
 	flags.StringVar(&g.options.Descriptor, "descriptor", "", "")
+	flags.StringVar((*string)(&g.options.Reach), "reach", string(rewrite.Meta), "")
+	flags.StringVar((*string)(&g.options.Guard), "guard", "", "")
 	flags.StringVar(&g.mcpu, "mcpu", "v3", "")
 	flags.StringVar(&g.target, "target", "bpfel", "")
 	require.NoError(t, flags.Parse(strings.Fields(string(*g.section(t, "flags")))))

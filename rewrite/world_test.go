@@ -30,6 +30,7 @@ type randomKernel struct {
 	sizes      map[string]int // of structs
 	rng        *rand.Rand
 	carrier    int64 // type id
+	old        bool  // without memory that has no end
 }
 
 const (
@@ -127,11 +128,17 @@ func (k *randomKernel) types(t *testing.T) string {
 		s := structs[typ]
 		s.Members = append(s.Members, k.member(name, strings.Split(path, "."), off))
 	}
+	functions := []string{"bpf_cast_to_kern_ctx", "bpf_rdonly_cast", "bpf_dynptr_adjust"}
+	if k.old {
+		functions = functions[:2]
+		structs["pt_regs"] = &btf.Struct{Name: "pt_regs", Size: 24,
+			Members: []btf.Member{{Name: "r15", Type: integer(8)}, {Name: "r14", Type: integer(8), Offset: 64}, {Name: "cs", Type: integer(2), Offset: 128}}}
+	}
 	for _, name := range slices.Sorted(maps.Keys(structs)) {
 		_, err := b.Add(structs[name])
 		require.NoError(t, err)
 	}
-	for _, name := range []string{"bpf_cast_to_kern_ctx", "bpf_rdonly_cast", "bpf_dynptr_adjust"} {
+	for _, name := range functions {
 		_, err := b.Add(&btf.Func{Name: name, Type: &btf.FuncProto{Return: &btf.Void{}}, Linkage: btf.GlobalFunc})
 		require.NoError(t, err)
 	}

@@ -325,13 +325,16 @@ func (t *Types) carrier(name string) (Carrier, bool) {
 	if err != nil {
 		return Carrier{}, false
 	}
-	c := Carrier{Type: name, ID: id, Size: 8}
+	c := Carrier{Type: name, ID: id}
 	if a, ok := s.Members[0].Type.(*btf.Array); ok {
-		n, err := btf.Sizeof(a)
-		if err != nil {
-			return Carrier{}, false
-		}
-		c.Size = n
+		c.Size, err = btf.Sizeof(a)
+		return c, err == nil
 	}
-	return c, true
+	for _, m := range s.Members { // as long as they are whole registers
+		if n, ok := btf.UnderlyingType(m.Type).(*btf.Int); !ok || n.Size != 8 || m.BitfieldSize != 0 || int(m.Offset) != 8*c.Size {
+			break
+		}
+		c.Size += 8
+	}
+	return c, c.Size > 0
 }

@@ -1,0 +1,151 @@
+package rewrite_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/rewrite"
+)
+
+// reader is a program that reads one hint, in a section and under a licence.
+func reader(t *testing.T, section, licence string) []byte {
+	t.Helper()
+	return compileText(t, fmt.Sprintf(`struct xdp_md;
+struct hintjit_rx { unsigned int rx_hash; } __attribute__((preserve_access_index));
+extern const struct hintjit_rx *hintjit_rx(struct xdp_md *ctx) __attribute__((section(".ksyms")));
+__attribute__((section("%s"))) int reader(struct xdp_md *ctx)
+{
+	return hintjit_rx(ctx)->rx_hash;
+}
+char LICENSE[] __attribute__((section("license"))) = "%s";
+`, section, licence), runnable[2])
+}
+
+// What a program or a request is refused for before anything is rewritten: by
+// both entries, with the place and a way out.
+func TestWalkRefused(t *testing.T) {
+	types, err := rewrite.OpenKernel(newKernel(random(t), shipped(t, "i40e").Descriptors[0], shipped(t, "i40e").Walks[0]).types(t))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		section, licence string
+		opts             rewrite.Options
+		says             string
+	}{
+		"licence":          {"xdp", "Proprietary", rewrite.Options{NIC: "i40e"}, `generated.c:6: program reader: instruction 0: licence "Proprietary" is not GPL-compatible`},
+		"devmap":           {"xdp/devmap", "GPL", rewrite.Options{NIC: "i40e"}, "a program that runs from a devmap"},
+		"cpumap":           {"xdp.frags/cpumap", "GPL", rewrite.Options{NIC: "i40e"}, "a program that runs from a cpumap"},
+		"other descriptor": {"xdp", "GPL", rewrite.Options{NIC: "i40e", Descriptor: "wb32"}, "uses descriptor wb16, and wb32 was asked for"},
+		"other kernel":     {"xdp", "GPL", rewrite.Options{NIC: "veth", Kernel: types}, "veth: no way to the descriptor is known"},
+		"meta of veth":     {"xdp", "GPL", rewrite.Options{NIC: "veth", Reach: rewrite.Meta}, "no descriptor that could lie in the metadata area"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := reader(t, c.section, c.licence)
+			if c.opts.Kernel == nil {
+				c.opts.Kernel = types
+			}
+			_, _, err := rewrite.Object(object, c.opts)
+			var refused *rewrite.UnsupportedError
+			require.ErrorAs(t, err, &refused)
+			require.ErrorContains(t, err, c.says)
+			require.NotEmpty(t, refused.Help)
+
+			spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+			require.NoError(t, err)
+			before := instructions(t, spec, runnable[2])
+			_, err = rewrite.Collection(spec, c.opts)
+			require.ErrorContains(t, err, c.says)
+			require.Equal(t, before, instructions(t, spec, runnable[2]))
+		})
+	}
+	t.Run("guard", func(t *testing.T) {
+		_, _, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Guard: "of"})
+		var usage *rewrite.UsageError
+		require.ErrorAs(t, err, &usage)
+		require.EqualError(t, err, `no guard "of": want on, off or strict`)
+	})
+}
+
+// A licence that the kernel takes is no hindrance, and one that nobody walks with
+// is no matter.
+func TestWalkLicences(t *testing.T) {
+	for _, licence := range []string{"GPL", "Dual BSD/GPL", "Dual MIT/GPL", "GPL v2"} {
+		_, _, err := rewrite.Object(reader(t, "xdp", licence), rewrite.Options{NIC: "i40e"})
+		require.NoError(t, err)
+	}
+	_, _, err := rewrite.Object(reader(t, "xdp", "Proprietary"), rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
+	require.NoError(t, err)
+}
+
+// A kernel that can not be walked on is refused for what it lacks.
+func TestKernelRefused(t *testing.T) {
+	old := func(t *testing.T, edit func(b *btf.Builder)) *rewrite.Kernel {
+		b, err := btf.NewBuilder(nil, nil)
+		require.NoError(t, err)
+		edit(b)
+		raw, err := b.Marshal(nil, nil)
+		require.NoError(t, err)
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "vmlinux"), raw, 0o600))
+		k, err := rewrite.OpenKernel(dir)
+		require.NoError(t, err)
+		return k
+	}
+	add := func(b *btf.Builder, types ...btf.Type) {
+		for _, typ := range types {
+			_, err := b.Add(typ)
+			require.NoError(t, err)
+		}
+	}
+	function := func(name string) btf.Type {
+		return &btf.Func{Name: name, Type: &btf.FuncProto{Return: &btf.Void{}}, Linkage: btf.GlobalFunc}
+	}
+	cast := []btf.Type{function("bpf_cast_to_kern_ctx"), function("bpf_rdonly_cast")}
+	object := reader(t, "xdp", "GPL")
+	for name, c := range map[string]struct {
+		edit func(b *btf.Builder)
+		says string
+		help string
+	}{
+		"6.1":        {func(b *btf.Builder) { add(b, integer(4)) }, "has no bpf_rdonly_cast", "use --reach meta"},
+		"no carrier": {func(b *btf.Builder) { add(b, cast...) }, "no struct that memory could be read as", "use --reach meta"},
+		"no module": {func(b *btf.Builder) {
+			add(b, append(cast, &btf.Struct{Name: "pt_regs", Size: 8, Members: []btf.Member{{Name: "r15", Type: integer(8)}}})...)
+		}, "there is no i40e_ring.next_to_process", "load i40e, or name its BTF with --btf"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := rewrite.Object(object, rewrite.Options{NIC: "i40e", Kernel: old(t, c.edit)})
+			var refused *rewrite.UnsupportedError
+			require.ErrorAs(t, err, &refused)
+			require.ErrorContains(t, err, c.says)
+			require.Contains(t, refused.Help, c.help)
+		})
+	}
+}
+
+// Without bpf_dynptr_adjust a kernel may be too old for memory without an end,
+// and what lies beyond the carrier is refused, not read elsewhere.
+func TestCarrierEnds(t *testing.T) {
+	rng := random(t)
+	l := shipped(t, "i40e")
+	k := newKernel(rng, l.Descriptors[0], l.Walks[0])
+	k.old = true
+	types, err := rewrite.OpenKernel(k.types(t))
+	require.NoError(t, err)
+	_, _, err = rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Kernel: types})
+	require.ErrorContains(t, err, "and pt_regs, as which memory is read on this kernel, has 16")
+}
+
+func shipped(t *testing.T, nic string) *layouts.Layout {
+	t.Helper()
+	l, err := layouts.Shipped(nic)
+	require.NoError(t, err)
+	return l
+}
