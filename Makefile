@@ -60,7 +60,8 @@ test-vm-all: deps
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-check: deps lint fresh-objects run test
+# The tests last: their summary closes what CI prints.
+check: deps lint fresh-objects run test-vm test
 
 deps:
 	@scripts/install-deps.sh
