@@ -34,7 +34,7 @@ enum {
 
 /* The order in which the record has the driver's state. */
 struct virtnet_info {
-	u8 hdr_len;
+	u64 hdr_len;	 /* the u8, as a number */
 	bool mergeable_rx_bufs;
 	u64 features;	 /* of the virtio_device */
 	u32 queue_index; /* of the xdp_rxq_info */
@@ -85,12 +85,10 @@ static void describe(const char *form, const u8 *raw)
 
 	(void)form;
 	memcpy(&hdr, raw, sizeof(hdr));
-	switch (vi.hdr_len) { /* virtnet_probe */
-	case 10: /* struct virtio_net_hdr */
-	case 12: /* struct virtio_net_hdr_mrg_rxbuf */
-		break;
-	case 20: /* struct virtio_net_hdr_v1_hash */
-	case 24: /* struct virtio_net_hdr_v1_hash_tunnel, 6.18 */
+	if (!vi.hdr_len) /* not after virtnet_probe */
+		return;
+	/* what virtnet_probe takes for VIRTIO_NET_F_HASH_REPORT, in 6.18 also struct virtio_net_hdr_v1_hash_tunnel */
+	if (vi.hdr_len == sizeof(struct virtio_net_hdr_v1_hash) || vi.hdr_len == 24) {
 		report = le16toh(hdr.hash_report);
 		if (report != VIRTIO_NET_HASH_REPORT_NONE)
 			hint("rx_hash", le32toh(hdr.hash_value));
@@ -98,9 +96,6 @@ static void describe(const char *form, const u8 *raw)
 			hint("rx_hash_type", rss_type(report));
 		if (rte_ptype(report))
 			hint("ptype", rte_ptype(report));
-		break;
-	default:
-		return;
 	}
 	if (hdr.flags & VIRTIO_NET_HDR_F_DATA_VALID) /* CHECKSUM_UNNECESSARY */
 		hint("csum_status", CSUM_GOOD);
