@@ -32,6 +32,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"ixgbe", "adv"},
 	{"mlx5_core", "cqe64"},
 	{"veth", "skb"},
+	{"virtio_net", "hdr"},
 	{"vmxnet3", "rcd"},
 }
 
@@ -245,18 +246,23 @@ func (s *sampler) vary(f *Field, conditions []Condition) {
 	}
 }
 
-// compared lists the numbers that the hints' conditions compare a field with,
-// and those beside them.
+// compared lists the numbers that the hints' conditions and maps compare a field
+// with, those beside them, and those that differ from them in the last bit there is.
 func (s *sampler) compared(f *Field) []uint64 {
 	var values []uint64
+	note := func(v uint64) { values = append(values, v-1, v, v+1, v^1<<(f.Width()-1)) }
 	for _, h := range s.d.Hints {
 		for _, a := range h.Alternatives {
 			for _, c := range a.When {
-				if c.Field != f {
-					continue
+				if c.Field == f {
+					for _, v := range c.Values {
+						note(v)
+					}
 				}
-				for _, v := range c.Values {
-					values = append(values, v-1, v, v+1)
+			}
+			if a.From == f && a.Map != nil {
+				for _, v := range slices.Sorted(maps.Keys(a.Map.Values)) {
+					note(v)
 				}
 			}
 		}

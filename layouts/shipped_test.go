@@ -12,7 +12,7 @@ import (
 func TestShipped(t *testing.T) {
 	names := Names()
 	require.True(t, slices.IsSorted(names))
-	for _, name := range []string{"i40e", "ice", "igb", "ixgbe", "mlx5_core", "vmxnet3"} {
+	for _, name := range []string{"i40e", "ice", "igb", "ixgbe", "mlx5_core", "veth", "virtio_net", "vmxnet3"} {
 		require.Contains(t, names, name)
 	}
 	taken := make(map[string]string)

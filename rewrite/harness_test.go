@@ -148,8 +148,8 @@ func nics(t testing.TB) []nic {
 	var out []nic
 	for _, l := range all {
 		for _, d := range l.Descriptors {
-			if d.Size > 0 { // it can lie in the metadata area
-				out = append(out, nic{l, d.Bare()})
+			if bare := d.Bare(); len(bare.Hints) > 0 { // it can lie in the metadata area
+				out = append(out, nic{l, bare})
 			}
 		}
 	}

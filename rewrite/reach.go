@@ -34,7 +34,7 @@ func (t *target) chooseReach(u *code.Unit, opts Options) error {
 		t.reach, t.desc = w, w.restrict(t.whole)
 	case r == "", r == Auto, r == Meta:
 		t.reach, t.desc = metaReach{}, t.whole.Bare()
-		if t.whole.Size == 0 {
+		if t.whole.Size == 0 || len(t.desc.Hints) == 0 && len(t.whole.Hints) > 0 {
 			return &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("%s has no descriptor that could lie in the metadata area", t.layout.NIC),
 				Help: "use --reach walk"}
 		}

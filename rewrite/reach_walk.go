@@ -2,6 +2,8 @@ package rewrite
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf/asm"
@@ -288,25 +290,42 @@ func (w *route) sure(s *layouts.State) bool {
 // while the program runs. What lies before or in the packet is the program's to
 // change, as the metadata area is.
 func (r *walkReach) when(p *plan) error {
+	need := map[string]bool{}
+	for i := range p.words {
+		need[p.words[i].base(p.t.desc)] = true
+	}
 	for _, w := range r.ways {
-		if w.readsPacket() {
+		if w.readsPacket(need) {
 			return metaReach{}.when(p)
 		}
 	}
 	return nil
 }
 
-// readsPacket tells whether a way goes by where the packet is.
-func (w *route) readsPacket() bool {
-	packet := func(o layouts.Operand) bool {
-		return o.Value == layouts.XDP && len(o.Member.Path) > 0 && strings.HasPrefix(o.Member.Path[0], "data")
-	}
-	for i := range w.Steps {
-		if packet(w.Steps[i].A) || packet(w.Steps[i].B) {
-			return true
+// readsPacket tells whether a way to these values goes by where the packet is;
+// checks count, whether they are made or not.
+func (w *route) readsPacket(need map[string]bool) bool {
+	need = maps.Clone(need)
+	for _, s := range slices.Backward(w.Steps) {
+		if s.Name != "" && !need[s.Name] {
+			continue
+		}
+		for _, o := range []layouts.Operand{s.A, s.B} {
+			if o.Value == layouts.XDP && len(o.Member.Path) > 0 && strings.HasPrefix(o.Member.Path[0], "data") {
+				return true
+			}
+			need[o.Value] = true
 		}
 	}
 	return false
+}
+
+// base is the value in whose memory a word lies.
+func (w *word) base(d *layouts.Descriptor) string {
+	if s := d.StateOf(w.index); s != nil {
+		return s.At.Value
+	}
+	return layouts.Desc
 }
 
 // early lists the words that are read before the last cast, whose call leaves
@@ -329,10 +348,7 @@ func (r *walkReach) early(p *plan) (words uint64) {
 // order is at which step the memory comes to be known that a word lies in, 0
 // for what the walk starts from.
 func (w *route) order(d *layouts.Descriptor, word *word) int {
-	base := layouts.Desc
-	if s := d.StateOf(word.index); s != nil {
-		base = s.At.Value
-	}
+	base := word.base(d)
 	for i := range w.Steps {
 		if w.Steps[i].Name == base {
 			return i + 1

@@ -150,6 +150,7 @@ static void describe(const char *form, const u8 *raw)
 	hint("outer_vlan", !!(staterr & IXGBE_RXD_STAT_VEXT));
 	hint("security", !!(staterr & IXGBE_RXDADV_STAT_SECP));
 	hint("loopback", !!(staterr & IXGBE_RXD_STAT_LB));
+	hint("rx_queue", (u16)beside(raw + sizeof(d), 0)); /* rxq->queue_index, a u32 */
 
 	/* ixgbe_ptp_rx_hwtstamp; the timestamp is counted in the length (ixgbe_ptp_rx_pktstamp) */
 	hint("timestamp_in_packet", !!(staterr & IXGBE_RXD_STAT_TSIP));

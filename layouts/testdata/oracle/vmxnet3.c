@@ -143,4 +143,5 @@ static void describe(const char *form, const u8 *raw)
 	hint("fcs_ok", rcd->fcs);
 	hint("ring_id", rcd->rqID);
 	hint("buffer_index", rcd->rxdIdx);
+	hint("rx_queue", (u16)beside(raw + sizeof(gdesc), 0)); /* skb_record_rx_queue(skb, rq->qid) */
 }
