@@ -85,7 +85,8 @@ type finder struct {
 	u     *code.Unit
 	ds    *declarations
 	ask   oracle
-	dirty []bool // by function of the unit: calling it may touch the metadata
+	dirty []bool                     // by function of the unit: calling it may touch the metadata
+	takes func(asm.BuiltinFunc) bool // as reach.moves
 	*found
 	sites     map[int]uint64
 	fields    map[int]uint64 // bit-fields whose offset an instruction sets, as in value.fields
@@ -98,7 +99,7 @@ type finder struct {
 // find analyses function f of the unit.
 func (j *job) find(f int) (*found, error) {
 	fn := j.u.Funcs[f]
-	x := &finder{u: j.u, ds: j.ds, ask: j.t, dirty: j.dirty, sites: map[int]uint64{}, fields: map[int]uint64{}}
+	x := &finder{u: j.u, ds: j.ds, ask: j.t, dirty: j.dirty, takes: j.t.reach.moves, sites: map[int]uint64{}, fields: map[int]uint64{}}
 	x.found = &found{f: fn, graph: flow.NewGraph(fn), decided: map[int]bool{}, answers: map[int]int64{}, shifts: map[int]int64{}}
 	x.reached = make([]bool, len(x.graph.Blocks))
 	if err := x.constants(); err != nil {

@@ -3,6 +3,8 @@ package rewrite
 import (
 	"fmt"
 
+	"github.com/cilium/ebpf/asm"
+
 	"github.com/hintjit/hintjit/internal/code"
 )
 
@@ -17,6 +19,9 @@ type reach interface {
 	// has the registers that may not change. When no descriptor can be had every
 	// word is 0, which by the layout's rules makes every hint absent.
 	fetch(e *emitter, words uint64, keep registers)
+	// moves tells whether a helper may take away what the program would read
+	// later. Loading data_meta does so in any case: one can write there.
+	moves(helper asm.BuiltinFunc) bool
 	// early lists the words that have to live where a call leaves them alone.
 	early(p *plan) uint64
 }

@@ -20,8 +20,6 @@ const (
 
 // when lets the words be read at the calls, unless the program may have changed
 // the metadata area before one: hints are those of the packet at entry.
-// bpf_xdp_adjust_head moves the metadata along with the packet's start
-// (net/core/filter.c), so it does not count.
 func (metaReach) when(p *plan) error {
 	for _, c := range p.calls {
 		if !c.late {
@@ -35,6 +33,10 @@ func (metaReach) when(p *plan) error {
 	}
 	return nil
 }
+
+// moves: bpf_xdp_adjust_head moves the metadata along with the packet's start
+// (net/core/filter.c), so it does not count.
+func (metaReach) moves(helper asm.BuiltinFunc) bool { return helper == asm.FnXdpAdjustMeta }
 
 // early: no call stands between the words.
 func (metaReach) early(*plan) uint64 { return 0 }

@@ -302,6 +302,11 @@ func (r *walkReach) when(p *plan) error {
 	return nil
 }
 
+// moves: what lies before the packet is found from its start, which both move.
+func (r *walkReach) moves(helper asm.BuiltinFunc) bool {
+	return helper == asm.FnXdpAdjustMeta || helper == asm.FnXdpAdjustHead
+}
+
 // readsPacket tells whether a way to these values goes by where the packet is;
 // checks count, whether they are made or not.
 func (w *route) readsPacket(need map[string]bool) bool {

@@ -122,7 +122,7 @@ func (j *job) callGraph() [][]int {
 func (j *job) findDirty() error {
 	touching := make([]bool, len(j.u.Funcs))
 	for _, f := range slices.Backward(j.order) {
-		touching[f] = mayTouch(j.u.Funcs[f])
+		touching[f] = j.mayTouch(j.u.Funcs[f])
 		for _, c := range j.calls[f] {
 			touching[f] = touching[f] || touching[c]
 		}
@@ -155,14 +155,14 @@ func (j *job) findDirty() error {
 }
 
 // mayTouch is a quick look for instructions that could be a load of data_meta
-// or a call that moves it.
-func mayTouch(f *code.Func) bool {
+// or a call that moves what the reach reads.
+func (j *job) mayTouch(f *code.Func) bool {
 	for i := range f.Insns {
 		in := &f.Insns[i]
 		switch {
 		case in.OpCode.Class() == asm.LdXClass && in.Offset == mdDataMeta && in.OpCode.Size() == asm.Word:
 			return true
-		case in.IsBuiltinCall() && in.Constant == adjustMeta:
+		case in.IsBuiltinCall() && j.t.reach.moves(asm.BuiltinFunc(in.Constant)):
 			return true
 		}
 	}

@@ -251,9 +251,6 @@ func (x *finder) atomic(i int, in *code.Insn, s *state) {
 	}
 }
 
-// adjustMeta is bpf_xdp_adjust_meta's number.
-const adjustMeta = int64(asm.FnXdpAdjustMeta)
-
 func (x *finder) call(i int, in *code.Insn, s *state) {
 	site, isHint := x.sites[i]
 	result := value{kind: apart}
@@ -278,7 +275,7 @@ func (x *finder) call(i int, in *code.Insn, s *state) {
 		result.kind = outside
 	default:
 		x.arguments(in, s)
-		if in.Ref.Kind == code.RefNone && in.IsBuiltinCall() && in.Constant == adjustMeta {
+		if in.Ref.Kind == code.RefNone && in.IsBuiltinCall() && x.takes(asm.BuiltinFunc(in.Constant)) {
 			x.touch(i, s)
 		}
 	}

@@ -123,10 +123,13 @@ func (k *randomKernel) types(t *testing.T) string {
 	}
 	structs["bpf_raw_tracepoint_args"] = &btf.Struct{Name: "bpf_raw_tracepoint_args",
 		Members: []btf.Member{{Name: "args", Type: &btf.Array{Index: integer(4), Type: integer(8)}}}}
-	for name, off := range k.offsets {
-		typ, path, _ := strings.Cut(name, ".")
-		s := structs[typ]
-		s.Members = append(s.Members, k.member(name, strings.Split(path, "."), off))
+	for _, name := range slices.Sorted(maps.Keys(k.offsets)) {
+		path := strings.Split(name, ".")
+		s := structs[path[0]]
+		for _, step := range path[1 : len(path)-1] {
+			s = inside(s, step)
+		}
+		s.Members = append(s.Members, k.member(name, path[len(path)-1]))
 	}
 	functions := []string{"bpf_cast_to_kern_ctx", "bpf_rdonly_cast", "bpf_dynptr_adjust"}
 	if k.old {
@@ -153,13 +156,22 @@ func integer(size int) *btf.Int {
 	return &btf.Int{Name: fmt.Sprintf("u%d", 8*size), Size: uint32(size)}
 }
 
-// member declares a member at an offset; what a path leads through lies there too.
-func (k *randomKernel) member(name string, path []string, off int) btf.Member {
-	m := btf.Member{Name: path[0], Offset: btf.Bits(8 * off)}
-	form := k.forms[name]
-	switch {
-	case len(path) > 1:
-		m.Type = &btf.Struct{Size: 8192, Members: []btf.Member{k.member(name, path[1:], 0)}}
+// inside is a struct in a struct, made when there is none. It lies where the outer
+// one starts: members have their places in that.
+func inside(s *btf.Struct, name string) *btf.Struct {
+	for _, m := range s.Members {
+		if m.Name == name {
+			return m.Type.(*btf.Struct)
+		}
+	}
+	in := &btf.Struct{Size: 8192}
+	s.Members = append(s.Members, btf.Member{Name: name, Type: in})
+	return in
+}
+
+func (k *randomKernel) member(name, last string) btf.Member {
+	m := btf.Member{Name: last, Offset: btf.Bits(8 * k.offsets[name])}
+	switch form := k.forms[name]; {
 	case form.BitField:
 		m.Type, m.BitfieldSize, m.Offset = integer(1), btf.Bits(form.Bits), m.Offset+btf.Bits(k.bits[name])
 	case form.Bits == 0:
@@ -200,11 +212,13 @@ func (w *world) hints(d *layouts.Descriptor, order binary.ByteOrder) map[string]
 // answer stands for the kernel's functions.
 func (w *world) answer(m *verifier.Machine) {
 	var at uint64
+	var b *memory
 	m.Externs["bpf_cast_to_kern_ctx"] = func(m *verifier.Machine, _ [5]uint64) (uint64, error) {
 		if at != 0 {
+			b.moveTo(m.Head())
 			return at, nil
 		}
-		b := &memory{world: w, rng: rand.New(rand.NewPCG(w.seed, 0)), at: map[string]uint64{}, order: m.Unit.Order}
+		b = &memory{world: w, rng: rand.New(rand.NewPCG(w.seed, 0)), at: map[string]uint64{}, order: m.Unit.Order}
 		b.mem = randomBytes(b.rng, 24*slot)
 		base, err := m.ReadOnly("the driver's memory", b.mem)
 		if err != nil {
@@ -212,6 +226,10 @@ func (w *world) answer(m *verifier.Machine) {
 		}
 		b.base = base
 		at = b.build()
+		if b.data == 0 { // no step has asked
+			b.data = b.order.Uint64(b.mem[at+uint64(w.kernel.offsets["xdp_buff.data"])-b.base:])
+		}
+		b.moveTo(m.Head())
 		return at, nil
 	}
 	m.Externs["bpf_rdonly_cast"] = func(m *verifier.Machine, args [5]uint64) (uint64, error) {
@@ -232,6 +250,12 @@ type memory struct {
 	base  uint64
 	slots int
 	at    map[string]uint64 // values
+	data  uint64            // where the packet started
+}
+
+// moveTo is what bpf_xdp_adjust_head does to the xdp_buff.
+func (b *memory) moveTo(head int) {
+	b.put(layouts.XDP, layouts.Member{Type: "xdp_buff", Path: []string{"data"}}, layouts.Integer{Bits: 64}, b.data+uint64(head))
 }
 
 // room is memory for another struct, in its slot's middle: a walk may go to
@@ -373,6 +397,12 @@ func (b *memory) number(o layouts.Operand) uint64 {
 		return b.at[layouts.Dev]
 	case "xdp.rxq":
 		return b.at[layouts.RXQ]
+	case "xdp.data":
+		if b.data == 0 {
+			b.data = b.room()
+			b.put(o.Value, o.Member, o.Int, b.data)
+		}
+		return b.data
 	}
 	v, ok := b.wanted(o.String())
 	if !ok {
@@ -399,9 +429,14 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 		b.at[s.Name] = b.room()
 		b.put(s.A.Value, s.A.Member, s.A.Int, b.at[s.Name]-n)
 	case layouts.Sub64:
-		n := b.number(s.B)
-		b.at[s.Name] = b.room()
-		b.put(s.A.Value, s.A.Member, s.A.Int, b.at[s.Name]+n)
+		from := b.number(s.A)
+		v, ok := b.wanted(s.Name)
+		if ok && s.B.Kind == layouts.MemberValue {
+			b.put(s.B.Value, s.B.Member, s.B.Int, from-v)
+		} else {
+			v = from - b.number(s.B)
+		}
+		b.at[s.Name] = v
 	case layouts.Previous:
 		count := 2 + b.rng.Uint64N(63)
 		i := b.rng.Uint64N(count)
@@ -428,7 +463,11 @@ func (b *memory) copyStep(s *layouts.Step) {
 		b.at[s.Name] = b.number(s.A)
 		return
 	case !s.A.Int.Pointer:
-		b.at[s.Name] = b.number(s.A)
+		v, ok := b.wanted(s.Name)
+		if b.at[s.Name] = v; !ok {
+			b.at[s.Name] = b.number(s.A)
+		}
+		b.put(s.A.Value, s.A.Member, s.A.Int, b.at[s.Name])
 		return
 	}
 	if v, ok := b.wanted(s.Name); ok && v == 0 {
@@ -444,9 +483,19 @@ func settle(d *layouts.Descriptor, w *layouts.Walk, record []byte) {
 	for i, s := range d.State {
 		at := record[d.Size+8*i:][:8]
 		for _, step := range w.Steps {
-			if s.At.Kind == layouts.Named && step.Name == s.At.Value && step.Op == layouts.Same {
-				binary.BigEndian.PutUint64(at, binary.BigEndian.Uint64(at)&1)
+			if s.At.Kind != layouts.Named || step.Name != s.At.Value {
+				continue
 			}
+			most := ^uint64(0)
+			switch {
+			case step.Op == layouts.Same:
+				most = 1
+			case step.Op == layouts.Sub64: // bytes of a buffer
+				most = 1<<11 - 1
+			case step.A.Kind == layouts.MemberValue && !step.A.Int.Pointer:
+				most = 1<<step.A.Int.Bits - 1
+			}
+			binary.BigEndian.PutUint64(at, binary.BigEndian.Uint64(at)&most)
 		}
 		if _, ok := w.TypeOf(s.At.Value); !ok { // not on this way
 			clear(at)

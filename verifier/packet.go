@@ -117,3 +117,7 @@ func (m *Machine) adjustTail(delta int) int {
 	p.hi = hi
 	return 0
 }
+
+// Head is how many bytes the frame's start has moved since Run laid it, with
+// bpf_xdp_adjust_head: for an extern that knows where the packet is.
+func (m *Machine) Head() int { return m.data - headroom }
