@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf/btf"
@@ -35,8 +36,9 @@ type randomKernel struct {
 
 const (
 	slot     = 1 << 14 // memory for each struct that a walk comes to
-	embedded = 4096    // where structs in structs lie
-	wrapped  = 2048    // where members lie that are behind an xdp_buff
+	slots    = 16
+	embedded = 4096 // where structs in structs lie
+	wrapped  = 2048 // where members lie that are behind an xdp_buff
 )
 
 func newKernel(rng *rand.Rand, d *layouts.Descriptor, w *layouts.Walk) *randomKernel {
@@ -219,7 +221,7 @@ func (w *world) answer(m *verifier.Machine) {
 			return at, nil
 		}
 		b = &memory{world: w, rng: rand.New(rand.NewPCG(w.seed, 0)), at: map[string]uint64{}, order: m.Unit.Order}
-		b.mem = randomBytes(b.rng, 24*slot)
+		b.mem = slices.Clone(noise()) // what is read without being meant is no zero
 		base, err := m.ReadOnly("the driver's memory", b.mem)
 		if err != nil {
 			return 0, err
@@ -258,10 +260,15 @@ func (b *memory) moveTo(head int) {
 	b.put(layouts.XDP, layouts.Member{Type: "xdp_buff", Path: []string{"data"}}, layouts.Integer{Bits: 64}, b.data+uint64(head))
 }
 
+// noise fills a driver's memory, and is made once.
+var noise = sync.OnceValue(func() []byte { return randomBytes(rand.New(rand.NewPCG(0, 0)), slots*slot) })
+
 // room is memory for another struct, in its slot's middle: a walk may go to
 // either side of it.
 func (b *memory) room() uint64 {
-	b.slots++
+	if b.slots++; b.slots > slots {
+		panic("a walk comes to more structs than there is room for")
+	}
 	return b.base + uint64((b.slots-1)*slot+slot/4)
 }
 
