@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/internal/vm/job"
+	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/rewrite"
 )
 
 // object is what is loaded, with each of the loaders.
@@ -57,6 +59,42 @@ var subjects = []subject{
 	{object: object{driver: "vmxnet3", name: "by hand", bytes: compiled("vmxnet3.c")}},
 	{object: object{driver: "igb", name: "by hand", bytes: compiled("igb.c")}},
 	{object: object{driver: "igb", name: "off by one", bytes: compiled("igb.c", "-DOFF_BY_ONE")}, wrong: true},
+	{object: object{driver: "igb", name: "layout off by one", bytes: offByOne}, wrong: true},
+	portable("virtio_net"), forItself("virtio_net"),
+	portable("vmxnet3"), forItself("vmxnet3"),
+	portable("igb"), forItself("igb"),
+}
+
+// portable is the program rewritten for a NIC and any kernel.
+func portable(driver string) subject {
+	return subject{object: object{driver: driver, name: "portable", bytes: func(t *testing.T) []byte {
+		t.Helper()
+		rewritten, _, err := rewrite.Object(compiled("hints.c")(t), rewrite.Options{NIC: driver})
+		require.NoError(t, err)
+		return rewritten
+	}}}
+}
+
+// offByOne is the program rewritten by a layout of igb that walks to the descriptor
+// behind the packet's.
+func offByOne(t *testing.T) []byte {
+	t.Helper()
+	text, err := os.ReadFile("../../layouts/igb.yaml")
+	require.NoError(t, err)
+	const right = "- desc = ring.desc + ring.next_to_clean:u16 * 16"
+	require.Contains(t, string(text), right)
+	planted := strings.ReplaceAll(string(text), right, "- packet = ring.desc + ring.next_to_clean:u16 * 16\n      - desc = packet + 16")
+	layout, err := layouts.Load("igb.yaml", []byte(planted))
+	require.NoError(t, err)
+	rewritten, _, err := rewrite.Object(compiled("hints.c")(t), rewrite.Options{Layout: layout})
+	require.NoError(t, err)
+	return rewritten
+}
+
+// forItself is the program rewritten in the guest, for the kernel that runs there.
+func forItself(driver string) subject {
+	return subject{object: object{driver: driver, name: "for this kernel", bytes: compiled("hints.c"),
+		rewrite: []string{"--nic", driver, "--btf", "/sys/kernel/btf"}}}
 }
 
 var loaders = []string{job.Cilium, job.Libbpf}
