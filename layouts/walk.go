@@ -157,6 +157,25 @@ func (d *Descriptor) StateOf(i int) *State {
 	return &d.State[i]
 }
 
+// Where says where a field's bits are, as a layout file does: "w1[37:30]", or
+// "ring.flags:u8[4]" beside the descriptor.
+func (d *Descriptor) Where(f *Field) string {
+	var parts []string
+	for _, r := range f.Bits {
+		s := d.StateOf(r.Word)
+		switch {
+		case s == nil:
+			parts = append(parts, r.String())
+		case r.width() == s.At.Int.Bits:
+			parts = append(parts, s.At.String())
+		default:
+			_, inside, _ := strings.Cut(r.String(), "[")
+			parts = append(parts, s.At.String()+"["+inside)
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
 // RecordSize is how many bytes Decode takes: the descriptor, and 8 bytes, most
 // significant first, for each of its State.
 func (d *Descriptor) RecordSize() int { return d.Size + 8*len(d.State) }

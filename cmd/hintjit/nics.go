@@ -96,18 +96,47 @@ func showNIC(w io.Writer, nic, descriptor string) error {
 	fmt.Fprintln(w)
 	showDescriptor(w, layout, shown)
 	showNever(w, layout, shown)
+	showWalks(w, layout)
 	return nil
+}
+
+// showWalks tells by which ways the descriptor is found, and on which kernels.
+func showWalks(w io.Writer, layout *layouts.Layout) {
+	if len(layout.Walks) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\n  ways to it on stock kernels, the first that the kernel's BTF allows")
+	for _, walk := range layout.Walks {
+		writeWrapped(w, fmt.Sprintf("  %-15s ", walk.Name), sentence(walk.Doc, walk.Source))
+		for _, q := range []struct {
+			what string
+			list []layouts.Question
+		}{{"where there is ", walk.Has}, {"and there is no ", walk.Lacks}} {
+			var names []string
+			for _, m := range q.list {
+				names = append(names, m.String())
+			}
+			if len(names) > 0 {
+				writeWrapped(w, "      "+q.what, strings.Join(names, ", "))
+			}
+		}
+		if walk.Refuse != "" {
+			writeWrapped(w, "      refused: ", walk.Refuse)
+		}
+	}
 }
 
 func showDescriptor(w io.Writer, layout *layouts.Layout, d *layouts.Descriptor) {
 	fmt.Fprintf(w, "%s\n", d.Name)
-	fmt.Fprintf(w, "  %d bytes in %s words, %s\n", d.Size, d.Word, d.Type)
+	if d.Size > 0 {
+		fmt.Fprintf(w, "  %d bytes in %s words, %s\n", d.Size, d.Word, d.Type)
+	}
 	if len(d.Ready) > 0 {
 		writeWrapped(w, "  every hint needs ", conditions(d.Ready))
 	}
 	fmt.Fprintln(w)
 	for _, h := range d.Hints {
-		showHint(w, h, layout.Needs[h.Name])
+		showHint(w, d, h, layout.Needs[h.Name])
 	}
 	tested := testedFields(d)
 	if len(tested) == 0 {
@@ -115,13 +144,13 @@ func showDescriptor(w io.Writer, layout *layouts.Layout, d *layouts.Descriptor) 
 	}
 	fmt.Fprintln(w, "\n  fields in the conditions")
 	for _, f := range tested {
-		prefix := fmt.Sprintf("  %-15s %-12s ", f.Name, bits(f))
+		prefix := fmt.Sprintf("  %-15s %-12s ", f.Name, d.Where(f))
 		writeWrapped(w, prefix, sentence(f.Doc, f.Source))
 	}
 }
 
 // showHint shows a hint and the setting that it needs, "" for none.
-func showHint(w io.Writer, h *layouts.Hint, setting string) {
+func showHint(w io.Writer, d *layouts.Descriptor, h *layouts.Hint, setting string) {
 	writeWrapped(w, fmt.Sprintf("  %-15s %-7s ", h.Name, h.Decl), h.Doc)
 	var sources []string
 	note := func(source string) {
@@ -131,7 +160,7 @@ func showHint(w io.Writer, h *layouts.Hint, setting string) {
 	}
 	note(h.Source)
 	for _, a := range h.Alternatives {
-		text := value(a)
+		text := value(d, a)
 		if len(a.When) > 0 {
 			text += " when " + conditions(a.When)
 		}
@@ -153,11 +182,11 @@ func showHint(w io.Writer, h *layouts.Hint, setting string) {
 
 // value says where an alternative's value comes from: "w1[37:30] ptype by map
 // ptype".
-func value(a layouts.Alternative) string {
+func value(d *layouts.Descriptor, a layouts.Alternative) string {
 	if a.From == nil {
 		return "the value " + number(a.Value)
 	}
-	text := bits(a.From) + " " + a.From.Name
+	text := d.Where(a.From) + " " + a.From.Name
 	if a.Map != nil {
 		text += fmt.Sprintf(" by map %s (%d values)", a.Map.Name, len(a.Map.Values))
 	}
@@ -165,14 +194,6 @@ func value(a layouts.Alternative) string {
 		text += ", " + c.String()
 	}
 	return text
-}
-
-func bits(f *layouts.Field) string {
-	var parts []string
-	for _, r := range f.Bits {
-		parts = append(parts, r.String())
-	}
-	return strings.Join(parts, " ")
 }
 
 func conditions(list []layouts.Condition) string {

@@ -56,7 +56,7 @@ written when the rewrite fails. What was done is told on standard error.`,
 	flags.StringVar(&f.reach, "reach", string(rewrite.Auto), "`HOW` to get at the descriptor: auto, walk, meta or kfunc")
 	flags.StringVar(&f.descriptor, "descriptor", "", "the descriptor's `NAME`, as hintjit nics NIC lists them (default the first)")
 	flags.StringVar(&f.layout, "layout", "", "take the NIC's layout from `FILE.yaml`")
-	flags.StringArrayVar(&f.btf, "btf", nil, "make the walk for the kernel with this BTF, a `PATH`: a file, or a folder as /sys/kernel/btf (may be repeated)")
+	flags.StringArrayVar(&f.btf, "btf", nil, "walk on the kernel with this BTF alone: a file or folder `PATH` (may be repeated)")
 	flags.StringVar(&f.guard, "guard", string(rewrite.GuardOn), guardUsage)
 	flags.StringArrayVar(&f.programs, "program", nil, "rewrite only the program of this `NAME` (may be repeated)")
 	flags.StringArrayVar(&f.sections, "section", nil, "rewrite only the programs of this section, a `NAME` (may be repeated)")
@@ -151,7 +151,7 @@ func checkReach(r rewrite.Reach) error {
 	return usageError("", "--reach %s: want auto, walk, meta or kfunc", r)
 }
 
-const guardUsage = "`HOW` a walk tells the driver's packets from others: on, off or strict"
+const guardUsage = "`HOW` a walk makes sure of the packet: on, off or strict"
 
 func checkGuard(g rewrite.Guard) error {
 	switch g {

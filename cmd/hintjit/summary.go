@@ -16,7 +16,11 @@ func summarize(w io.Writer, in, out string, report *rewrite.Report) {
 	if out == "-" {
 		out = "standard output"
 	}
-	fmt.Fprintf(w, "%s -> %s: %s, descriptor %s, reach %s\n", in, out, report.NIC, report.Descriptor, report.Reach)
+	by := ""
+	if len(report.Walks) > 0 {
+		by = " by " + strings.Join(report.Walks, " or ")
+	}
+	fmt.Fprintf(w, "%s -> %s: %s, descriptor %s, reach %s%s\n", in, out, report.NIC, report.Descriptor, report.Reach, by)
 	for _, p := range report.Programs {
 		fmt.Fprintf(w, "  %s/%s: %d -> %d instructions\n", p.Section, p.Name, p.Before, p.After)
 		if len(p.Hints) > 0 {
