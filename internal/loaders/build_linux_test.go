@@ -74,7 +74,11 @@ func rewritten(t *testing.T, object, nic string) string {
 	command, err := hintjit()
 	require.NoError(t, err)
 	out := filepath.Join(t.TempDir(), object+"."+nic+".o")
-	run(t, command, "rewrite", source(t, object), "--nic", nic, "--reach", "meta", "--strict", "-o", out)
+	reach := "meta"
+	if nic == "veth" {
+		reach = "walk"
+	}
+	run(t, command, "rewrite", source(t, object), "--nic", nic, "--reach", reach, "--strict", "-o", out)
 	return out
 }
 

@@ -13,10 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// each runs a test for every object and NIC, alone in its namespaces.
+// each runs a test for every object and NIC, alone in its namespaces. veth's
+// objects walk: their records of their own are for the loader to answer.
 func each(t *testing.T, test func(t *testing.T, object, path string)) {
-	for _, nic := range nics {
+	for _, nic := range append(nics, "veth") {
 		for _, object := range objects {
+			if nic == "veth" && object == "ptype_count" {
+				continue // it asks for nothing that veth has
+			}
 			t.Run(nic+"/"+object, func(t *testing.T) {
 				path := rewritten(t, object, nic)
 				isolate(t)
