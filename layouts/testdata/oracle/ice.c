@@ -2,8 +2,8 @@
 /*
  * ice as Linux 6.12 reads it: drivers/net/ethernet/intel/ice/ice_lan_tx_rx.h for
  * the numbers, ice_txrx_lib.c ice_process_skb_fields and ice_rx_csum,
- * ice_txrx_lib.h ice_get_vlan_tci, ice_ptp.c ice_ptp_get_rx_hwts and
- * ice_eswitch.c ice_eswitch_get_target for what is asked in which order. The
+ * ice_xdp_rx_vlan_tag, ice_txrx_lib.h ice_get_vlan_tci, ice_ptp.c
+ * ice_ptp_get_rx_hwts and ice_eswitch.c ice_eswitch_get_target for what is asked in which order. The
  * flow id's validity and packet types: DPDK 22.11 drivers/net/ice.
  */
 #include "intel_ptype.h"
@@ -140,9 +140,58 @@ static void flow(const struct ice_32b_rx_flex_desc_nic *d, u16 status1)
 		hint("flow_mark", flow_id);
 }
 
+/* The order in which the record has the members. */
+struct ice_rx_ring {
+	u16 q_index;
+	u16 vlan_proto;
+	u64 cached_phctime;
+};
+
+/* ice_ptp_extend_32b_ts */
+static u64 extend_32b_ts(u64 cached_phc_time, u32 in_tstamp)
+{
+	u32 phc_time_lo = (u32)cached_phc_time;
+	u32 delta = in_tstamp - phc_time_lo;
+
+	if (delta > UINT32_MAX / 2) {
+		delta = phc_time_lo - in_tstamp;
+		return cached_phc_time - delta;
+	}
+	return cached_phc_time + delta;
+}
+
+/* ice_get_vlan_tci, with the protocol that ice_xdp_rx_vlan_tag has from the ring */
+static void vlan_tag(const struct ice_32b_rx_flex_desc_nic *d, const struct ice_rx_ring *ring)
+{
+	if (le16toh(d->status_error0) & BIT(ICE_RX_FLEX_DESC_STATUS0_L2TAG1P_S))
+		hint("vlan_tci", le16toh(d->l2tag1));
+	else if (le16toh(d->status_error1) & BIT(ICE_RX_FLEX_DESC_STATUS1_L2TAG2P_S))
+		hint("vlan_tci", le16toh(d->l2tag2_2nd));
+	else
+		return;
+	if (ring->vlan_proto)
+		hint("vlan_proto", htons(ring->vlan_proto));
+}
+
+/* ice_ptp_get_rx_hwts */
+static void timestamp(const struct ice_32b_rx_flex_desc_nic *d, const struct ice_rx_ring *ring)
+{
+	u32 ts_high = le32toh(d->ts_high);
+
+	if (!(d->ts_low & ICE_PTP_TS_VALID))
+		return;
+	hint("timestamp_low32", ts_high);
+	if (ring->cached_phctime)
+		hint("rx_timestamp", extend_32b_ts(ring->cached_phctime, ts_high));
+}
+
 static void describe(const char *form, const u8 *raw)
 {
 	struct ice_32b_rx_flex_desc_nic d;
+	struct ice_rx_ring ring = {
+		.q_index = beside(raw + sizeof(d), 0), .vlan_proto = beside(raw + sizeof(d), 1),
+		.cached_phctime = beside(raw + sizeof(d), 2),
+	};
 	u16 status0, status1, pt;
 	enum csum_status csum;
 	u32 type;
@@ -163,10 +212,7 @@ static void describe(const char *form, const u8 *raw)
 		if (type)
 			hint("rx_hash_type", type);
 	}
-	if (status0 & BIT(ICE_RX_FLEX_DESC_STATUS0_L2TAG1P_S))
-		hint("vlan_tci", le16toh(d.l2tag1));
-	else if (status1 & BIT(ICE_RX_FLEX_DESC_STATUS1_L2TAG2P_S))
-		hint("vlan_tci", le16toh(d.l2tag2_2nd));
+	vlan_tag(&d, &ring);
 	if (rte_ptype(pt))
 		hint("ptype", rte_ptype(pt));
 	csum = rx_csum(status0, status1, pt);
@@ -177,8 +223,8 @@ static void describe(const char *form, const u8 *raw)
 			 (status0 >> ICE_RX_FLEX_DESC_STATUS0_HBO_S & 1) << 1);
 	flow(&d, status1);
 
-	if (d.ts_low & ICE_PTP_TS_VALID)
-		hint("timestamp_low32", le32toh(d.ts_high));
+	timestamp(&d, &ring);
+	hint("rx_queue", ring.q_index);
 	hint("cast_class", d.mir_id_umb_cast >> 6);
 	if (d.mir_id_umb_cast >> 6 == 3)
 		hint("mirror_id", d.mir_id_umb_cast & 0x3F);
