@@ -2,8 +2,9 @@
 /*
  * mlx5 as Linux 6.12 reads it: include/linux/mlx5/device.h for the entry and the
  * helpers that take it apart, drivers/net/ethernet/mellanox/mlx5/core/en_rx.c
- * mlx5e_build_rx_skb and mlx5e_handle_csum, en/xdp.c mlx5e_xdp_rx_hash. Packet
- * types: DPDK 22.11 drivers/net/mlx5/mlx5_rx.c rxq_cq_to_pkt_type.
+ * mlx5e_build_rx_skb and mlx5e_handle_csum, en/xdp.c mlx5e_xdp_rx_hash and
+ * mlx5e_xdp_rx_timestamp. Packet types: DPDK 22.11 drivers/net/mlx5/mlx5_rx.c
+ * rxq_cq_to_pkt_type.
  */
 #include "oracle.h"
 
@@ -92,9 +93,41 @@ static u32 rte_ptype(u8 idx)
 	return L2_ETHER | OUTER_L4(l4) | (l3 == 1 ? L3_IPV6_EXT_UNKNOWN : L3_IPV4_EXT_UNKNOWN);
 }
 
+/* The order in which the record has the members. */
+struct mlx5e_rq {
+	u32 ix;
+	bool title; /* cqe == &rq->cqd.title */
+	u32 rx_filter; /* tstamp->rx_filter */
+};
+
+#define HWTSTAMP_FILTER_ALL 1
+#define NSEC_PER_SEC	    1000000000ULL
+
+/*
+ * Whether a clock that says so much runs in real time, which the driver knows
+ * from the firmware (mlx5_is_real_time_rq). From 2004 to 2072 seconds are in the
+ * middle of the range of 32 bits; cycles do not come that far.
+ */
+static bool is_real_time(u32 timestamp_h)
+{
+	return timestamp_h >= 1U << 30 && timestamp_h < 3U << 30;
+}
+
+/* mlx5e_xdp_rx_timestamp, mlx5_real_time_cyc2time; the title's is another packet's */
+static void rx_timestamp(const struct mlx5e_rq *rq, u32 hi, u32 low)
+{
+	if (rq->rx_filter == HWTSTAMP_FILTER_ALL && !rq->title && is_real_time(hi))
+		hint("rx_timestamp", hi * NSEC_PER_SEC + low);
+}
+
 static void describe(const char *form, const u8 *raw)
 {
 	struct mlx5_cqe64 cqe;
+	struct mlx5e_rq rq = {
+		.ix = beside(raw + sizeof(cqe), 0), .title = beside(raw + sizeof(cqe), 1) != 0,
+		.rx_filter = beside(raw + sizeof(cqe), 2),
+	};
+	u32 hi, low;
 	u32 tls, flow_tag;
 	bool hashed;
 
@@ -128,8 +161,12 @@ static void describe(const char *form, const u8 *raw)
 	hint("ip_options", cqe.l4_l3_hdr_type >> 1 & 1);
 	if ((cqe.hds_ip_ext & CQE_L3_OK) && !tls)
 		hint("check_sum", cqe.check_sum); /* a __sum16 as it lies there */
-	if (hashed)
-		hint("cqe_timestamp", (u64)be32toh(cqe.timestamp_h) << 32 | be32toh(cqe.timestamp_l));
+	hi = be32toh(cqe.timestamp_h);
+	low = be32toh(cqe.timestamp_l);
+	if (hashed && hi < 3U << 30)
+		hint("cqe_timestamp", (u64)hi << 32 | low);
+	rx_timestamp(&rq, hi, low);
+	hint("rx_queue", (u16)rq.ix);
 	hint("flow_metadata", be32toh(cqe.ft_metadata));
 	hint("tls_status", tls);
 	hint("ecn_ce", !!(cqe.ml_path & MLX5E_CE_BIT_MASK));
