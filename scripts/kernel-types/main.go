@@ -1,0 +1,338 @@
+// Command kernel-types makes the BTF that tests hold walks against: of a kernel
+// and its drivers only the structs that walks of layouts name, so that a few
+// kilobytes stand for one kernel, and a member that moved or got another name
+// turns a test red without a download.
+//
+//	go run ./scripts/kernel-types VMLINUX MODULES OUT
+//
+// VMLINUX is an ELF file or raw BTF, MODULES a folder with .ko or .ko.xz files
+// somewhere in it, as scripts/vm-fetch.sh leaves them in
+// ~/.cache/hintjit/vm/kernels/SERIES, and OUT becomes a folder as
+// /sys/kernel/btf: vmlinux and a file a module. Members stay as they are and
+// where they are; pointers point to void, and typedefs and qualifiers are gone.
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// Of vmlinux, what a walk needs whatever the driver: where it starts, how it
+// tells generic mode, and as what it reads memory (internal/kernel, Carrier).
+var (
+	always = []string{"xdp_buff", "xdp_rxq_info", "net_device", "netdev_rx_queue",
+		"bpf_raw_tracepoint_args", "linux_mib", "ftrace_stack", "pt_regs"}
+	functions = []string{"bpf_cast_to_kern_ctx", "bpf_rdonly_cast", "bpf_dynptr_adjust"}
+)
+
+func main() {
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: kernel-types VMLINUX MODULES OUT")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+		fmt.Fprintln(os.Stderr, "kernel-types:", err)
+		os.Exit(1)
+	}
+}
+
+func run(vmlinux, modules, out string) error {
+	raw, err := readBTF(vmlinux)
+	if err != nil {
+		return err
+	}
+	base, err := btf.LoadSpecFromReader(bytes.NewReader(raw))
+	if err != nil {
+		return fmt.Errorf("%s: %w", vmlinux, err)
+	}
+	names, err := namedTypes()
+	if err != nil {
+		return err
+	}
+	b := &reduced{of: map[btf.Type]btf.Type{}}
+	if err := b.addAll(base, always); err != nil {
+		return err
+	}
+	for _, name := range functions {
+		var fn *btf.Func
+		if base.TypeByName(name, &fn) == nil {
+			b.add(&btf.Func{Name: name, Type: b.add(&btf.FuncProto{Return: &btf.Void{}}), Linkage: btf.StaticFunc})
+		}
+	}
+	for _, module := range slices.Sorted(maps.Keys(names)) {
+		if err := b.addAll(base, names[module]); err != nil {
+			return err
+		}
+	}
+	whole, err := b.marshal()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(out, "vmlinux"), whole, 0o644); err != nil {
+		return err
+	}
+	for _, module := range slices.Sorted(maps.Keys(names)) {
+		file, err := findModule(modules, module)
+		if errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintf(os.Stderr, "%s: not there, or built in\n", module)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		split, err := reduceModule(file, base, b, names[module])
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if err := os.WriteFile(filepath.Join(out, module), split, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namedTypes lists for each module the structs that its layout's walks name.
+func namedTypes() (map[string][]string, error) {
+	out := map[string][]string{}
+	for _, nic := range layouts.Names() {
+		l, err := layouts.Shipped(nic)
+		if err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, w := range l.Walks {
+			for _, q := range slices.Concat(w.Has, w.Lacks) {
+				names = append(names, q.Type)
+			}
+			for _, s := range w.Steps {
+				names = append(names, s.Type, s.A.Member.Type, s.B.Member.Type)
+			}
+		}
+		slices.Sort(names)
+		names = slices.Compact(names)
+		if len(l.Walks) > 0 {
+			out[l.Module] = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+		}
+	}
+	return out, nil
+}
+
+// reduced are types on their way into a file, with all that they need.
+type reduced struct {
+	types []btf.Type
+	of    map[btf.Type]btf.Type // from the kernel's
+	// A module's types refer to those of vmlinux by their numbers.
+	base, spec *btf.Spec
+}
+
+// addAll adds those structs of a kernel or module that it has.
+func (r *reduced) addAll(spec *btf.Spec, names []string) error {
+	for _, name := range names {
+		types, err := spec.AnyTypesByName(name)
+		if errors.Is(err, btf.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, t := range types {
+			if _, ok := t.(*btf.Struct); ok {
+				r.reduce(t)
+				break // internal/kernel takes the first, too
+			}
+		}
+	}
+	return nil
+}
+
+func (r *reduced) add(t btf.Type) btf.Type {
+	r.types = append(r.types, t)
+	return t
+}
+
+// reduce returns a type of the same size, with members in the same places, that
+// refers to what is in r only. What it needs comes before it, but for itself.
+func (r *reduced) reduce(t btf.Type) btf.Type {
+	t = r.original(btf.UnderlyingType(t))
+	if known := r.of[t]; known != nil {
+		return known
+	}
+	var to btf.Type
+	switch t := t.(type) {
+	case *btf.Void:
+		return t
+	case *btf.Struct:
+		to = &btf.Struct{Name: t.Name, Size: t.Size, Members: r.members(t.Members)}
+	case *btf.Union:
+		to = &btf.Union{Name: t.Name, Size: t.Size, Members: r.members(t.Members)}
+	case *btf.Array:
+		to = &btf.Array{Index: r.index(), Type: r.reduce(t.Type), Nelems: t.Nelems}
+	case *btf.Pointer:
+		return r.pointer()
+	case *btf.Int:
+		return r.same(t, &btf.Int{Name: t.Name, Size: t.Size, Encoding: t.Encoding})
+	case *btf.Enum: // which names its values have is of no use to a walk
+		to = &btf.Enum{Name: t.Name, Size: t.Size, Signed: t.Signed, Values: t.Values[:min(1, len(t.Values))]}
+	case *btf.Float:
+		to = &btf.Float{Name: t.Name, Size: t.Size}
+	default:
+		panic(fmt.Sprintf("a member of kind %T", t))
+	}
+	r.of[t] = r.add(to)
+	return to
+}
+
+// original returns vmlinux's own value of a type that a module refers to.
+func (r *reduced) original(t btf.Type) btf.Type {
+	if r.spec == nil {
+		return t
+	}
+	if id, err := r.spec.TypeID(t); err == nil {
+		if of, err := r.base.TypeByID(id); err == nil {
+			return of
+		}
+	}
+	return t
+}
+
+func (r *reduced) members(from []btf.Member) []btf.Member {
+	to := slices.Clone(from)
+	for i := range to {
+		to[i].Type, to[i].Tags = r.reduce(to[i].Type), nil
+	}
+	return to
+}
+
+// same keeps one integer of a name for all modules.
+func (r *reduced) same(from, to *btf.Int) btf.Type {
+	for _, t := range r.types {
+		if other, ok := t.(*btf.Int); ok && *other == *to {
+			r.of[from] = other
+			return other
+		}
+	}
+	r.of[from] = r.add(to)
+	return to
+}
+
+func (r *reduced) pointer() btf.Type {
+	for _, t := range r.types {
+		if p, ok := t.(*btf.Pointer); ok {
+			return p
+		}
+	}
+	return r.add(&btf.Pointer{Target: &btf.Void{}})
+}
+
+func (r *reduced) index() btf.Type {
+	i := &btf.Int{Name: "unsigned int", Size: 4}
+	return r.same(i, i)
+}
+
+func (r *reduced) marshal() ([]byte, error) {
+	b, err := btf.NewBuilder(r.types, nil)
+	if err != nil {
+		return nil, err
+	}
+	return b.Marshal(nil, &btf.MarshalOptions{Order: binary.LittleEndian})
+}
+
+// reduceModule returns a module's types as split BTF: what the types of both
+// files have behind those of vmlinux alone. A builder numbers types in the order
+// in which it gets them, and strings too.
+func reduceModule(file string, base *btf.Spec, b *reduced, names []string) ([]byte, error) {
+	raw, err := readBTF(file)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := btf.LoadSplitSpecFromReader(bytes.NewReader(raw), base)
+	if err != nil {
+		return nil, err
+	}
+	both := &reduced{types: slices.Clone(b.types), of: maps.Clone(b.of), base: base, spec: spec}
+	if err := both.addAll(spec, names); err != nil {
+		return nil, err
+	}
+	short, err := b.marshal()
+	if err != nil {
+		return nil, err
+	}
+	long, err := both.marshal()
+	if err != nil {
+		return nil, err
+	}
+	return cut(long, short)
+}
+
+// cut takes from BTF what stands at its start: the types and the strings of
+// other BTF.
+func cut(long, short []byte) ([]byte, error) {
+	const header = 24 // magic, version, flags, length; then offset and length of types and of strings
+	parts := func(b []byte) (types, strings []byte) {
+		n := binary.LittleEndian.Uint32(b[12:])
+		return b[header : header+n], b[header+n:]
+	}
+	types, strings := parts(long)
+	baseTypes, baseStrings := parts(short)
+	if !bytes.HasPrefix(types, baseTypes) || !bytes.HasPrefix(strings, baseStrings) {
+		return nil, errors.New("the types of vmlinux are not the first ones")
+	}
+	types, strings = types[len(baseTypes):], strings[len(baseStrings):]
+	out := slices.Clone(long[:header])
+	binary.LittleEndian.PutUint32(out[12:], uint32(len(types)))
+	binary.LittleEndian.PutUint32(out[16:], uint32(len(types)))
+	binary.LittleEndian.PutUint32(out[20:], uint32(len(strings)))
+	return slices.Concat(out, types, strings), nil
+}
+
+// findModule finds a module's file; names in files have - and _ as they please.
+func findModule(folder, module string) (path string, err error) {
+	err = filepath.WalkDir(folder, func(file string, _ fs.DirEntry, err error) error {
+		name := strings.TrimSuffix(filepath.Base(file), ".xz")
+		if strings.ReplaceAll(name, "-", "_") == module+".ko" {
+			path = file
+		}
+		return err
+	})
+	if err == nil && path == "" {
+		err = fs.ErrNotExist
+	}
+	return path, err
+}
+
+// readBTF returns the BTF in a file, which may be packed by xz.
+func readBTF(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if strings.HasSuffix(file, ".xz") {
+		data, err = exec.Command("xz", "-dc", file).Output()
+	}
+	if err != nil || !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
+		return data, err
+	}
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	section := f.Section(".BTF")
+	if section == nil {
+		return nil, fmt.Errorf("%s: no section .BTF", file)
+	}
+	return section.Data()
+}
