@@ -19,8 +19,8 @@ import (
 // Types of real kernels: scripts/kernel-types makes them.
 const kernelTypes = "../internal/kernel/testdata"
 
-// walked lists the layouts that have walks.
-func walked(t *testing.T) (out []*layouts.Layout) {
+// layoutsWithWalks lists the layouts that have walks.
+func layoutsWithWalks(t *testing.T) (out []*layouts.Layout) {
 	t.Helper()
 	for _, name := range layouts.Names() {
 		l, err := layouts.Shipped(name)
@@ -40,7 +40,7 @@ func TestWalkOnKernels(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, kernels)
 	var table strings.Builder
-	for _, l := range walked(t) {
+	for _, l := range layoutsWithWalks(t) {
 		fmt.Fprintln(&table, l.NIC)
 		for _, path := range kernels {
 			k, err := rewrite.OpenKernel(path)
@@ -74,7 +74,7 @@ func TestRewriteForKernels(t *testing.T) {
 	for _, path := range kernels {
 		k, err := rewrite.OpenKernel(path)
 		require.NoError(t, err)
-		for _, l := range walked(t) {
+		for _, l := range layoutsWithWalks(t) {
 			if _, _, err := rewrite.WalkOn(l, k); err != nil {
 				continue // TestWalkOnKernels has it
 			}
