@@ -337,6 +337,9 @@ func (w *word) base(d *layouts.Descriptor) string {
 // nothing in r0 to r5.
 func (r *walkReach) early(p *plan) (words uint64) {
 	for _, w := range r.ways {
+		if w.Refuse != "" {
+			continue // it reads nothing
+		}
 		last := -1
 		for i := range p.words {
 			last = max(last, w.order(p.t.desc, &p.words[i]))
