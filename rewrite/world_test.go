@@ -38,6 +38,7 @@ const (
 	slot     = 1 << 14 // memory for each struct that a walk comes to
 	slots    = 16
 	embedded = 4096 // where structs in structs lie
+	apart    = 2048 // and how far from each other
 	wrapped  = 2048 // where members lie that are behind an xdp_buff
 )
 
@@ -93,7 +94,12 @@ func (k *randomKernel) add(m layouts.Member, form layouts.Integer) {
 	}
 	off := 8 * at
 	switch {
-	case form.Bits == 0:
+	case form.Bits == 0: // apart: one may be the descriptor, or the queue with members of its own
+		for other, form := range k.forms {
+			if strings.HasPrefix(other, m.Type+".") && form.Bits == 0 {
+				off += apart
+			}
+		}
 		off += embedded
 	case k.isWrapper(m.Type):
 		off += wrapped
