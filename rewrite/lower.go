@@ -417,6 +417,9 @@ func (e *emitter) network(dst asm.Register, size int) (most uint64) {
 // stored higher (table.bias).
 func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap, absent int) (most uint64) {
 	tab := e.p.tables.of(m, f.Width())
+	if !tab.bounded && e.swapped(f) {
+		e.keepLow(dst, f.Width())
+	}
 	if tab.bounded && !e.zeroes {
 		e.ifImm(asm.JGT, dst, int32(tab.entries-1), absent)
 	} else if tab.bounded {
@@ -441,6 +444,21 @@ func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap
 		e.op(asm.Sub.Imm(dst, int32(tab.bias)))
 	}
 	return tab.most
+}
+
+// swapped tells whether a field reaches up to the end of a word whose bytes were
+// swapped. The verifier knows nothing of the result of a swap (6.12,
+// adjust_scalar_min_max_vals has no case for BPF_END), so that what is above it
+// is not known to be 0.
+func (e *emitter) swapped(f *layouts.Field) bool {
+	for _, r := range f.Bits {
+		w := e.p.wordOf(r.Word)
+		s := e.p.t.desc.StateOf(r.Word)
+		if (w.swap || s != nil && e.p.t.swaps(s.At.Int)) && r.MSB-w.low+1 == w.size*8 {
+			return true
+		}
+	}
+	return false
 }
 
 // lowerTest makes a branch on presence bits one on the descriptor.
