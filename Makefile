@@ -48,14 +48,16 @@ test: deps
 
 # docs/vm.md. The kernels are fetched once.
 VM_KERNELS := 6.1 6.12 6.17 6.18 7
+# Of all kernels: two minutes for each are usual, twice that on a busy machine.
+VM_TIMEOUT := 40m
 
 test-vm: deps
 	@scripts/vm-fetch.sh 6.12
-	@HINTJIT_VM=6.12 $(GO) run ./scripts/gotest ./internal/vm
+	@HINTJIT_VM=6.12 $(GO) run ./scripts/gotest -timeout $(VM_TIMEOUT) ./internal/vm
 
 test-vm-all: deps
 	@scripts/vm-fetch.sh $(VM_KERNELS)
-	@HINTJIT_VM=all $(GO) run ./scripts/gotest ./internal/vm
+	@HINTJIT_VM=all $(GO) run ./scripts/gotest -timeout $(VM_TIMEOUT) ./internal/vm
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -96,7 +96,7 @@ func measured(b *testing.B, w *wire, spec *ebpf.CollectionSpec, program string) 
 	maps.DeleteFunc(spec.Maps, func(name string, _ *ebpf.MapSpec) bool { return !strings.HasPrefix(name, ".") })
 	var coll *ebpf.Collection
 	var err error
-	w.rx.do(b, func() { coll, err = ebpf.NewCollection(spec) })
+	w.rx.do(b, func() { coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: types}) })
 	require.NoError(b, err)
 	b.Cleanup(coll.Close)
 	return coll.Programs[program]

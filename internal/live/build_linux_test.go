@@ -8,9 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"github.com/stretchr/testify/require"
 
@@ -26,6 +29,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "live:", err)
 		os.Exit(1)
 	}
+	loadVeth()
 	code := m.Run()
 	if err := os.RemoveAll(work); err != nil {
 		fmt.Fprintln(os.Stderr, "live:", err)
@@ -33,6 +37,18 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+// loadVeth makes a device, which ends with the process that makes it: where veth is a
+// module its types come with it, and objects are loaded before a test has devices.
+// What does not work here, tests find out.
+func loadVeth() {
+	ip := exec.Command("ip", "link", "add", "type", "veth")
+	ip.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	_ = ip.Run()
+}
+
+// types are the running kernel's, which take longer to read than a program to load.
+var types = btf.NewCache()
 
 // A subject is a way of getting hints. Its object has the programs of
 // testdata/subject.h, and every subject goes through the same tests.
@@ -63,10 +79,12 @@ func each(t *testing.T, test func(t *testing.T, s *subject)) {
 	}
 }
 
+var runningKernel = sync.OnceValues(rewrite.RunningKernel)
+
 // thisKernel is the types that the kernel says it has.
 func thisKernel(t testing.TB) *rewrite.Kernel {
 	t.Helper()
-	kernel, err := rewrite.RunningKernel()
+	kernel, err := runningKernel()
 	if err != nil {
 		t.Skipf("the kernel tells nothing of its types: %v", err)
 	}
@@ -97,7 +115,7 @@ func loaded(t testing.TB, object []byte, constants map[string]any) *ebpf.Collect
 	for name, value := range constants {
 		require.NoError(t, spec.Variables[name].Set(value))
 	}
-	coll, err := ebpf.NewCollection(spec)
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: types})
 	require.NoError(t, err)
 	t.Cleanup(coll.Close)
 	if jumps := coll.Maps["jumps"]; jumps != nil {
@@ -113,6 +131,17 @@ func objects() string {
 		return dir
 	}
 	return work
+}
+
+// Every program can be compiled. With HINTJIT_LIVE_OBJECTS set, they are there for
+// another machine then.
+func TestObjects(t *testing.T) {
+	sources, err := filepath.Glob("testdata/*.c")
+	require.NoError(t, err)
+	require.NotEmpty(t, sources)
+	for _, source := range sources {
+		object(t, strings.TrimSuffix(filepath.Base(source), ".c"))
+	}
 }
 
 // object is testdata/NAME.c compiled, which is done once.

@@ -139,26 +139,30 @@ func newWire(t testing.TB, s setup) *wire {
 func (w *wire) up(t testing.TB, end int) {
 	t.Helper()
 	dev := w.device[end]
-	run(t, "ip", "link", "set", "dev", dev, "address", macs[end], "addrgenmode", "none")
-	run(t, "ip", "link", "set", "dev", dev, "mtu", fmt.Sprint(max(w.mtu, 1500)), "up")
+	commands := []string{
+		"link set dev " + dev + " address " + macs[end] + " addrgenmode none",
+		fmt.Sprintf("link set dev %s mtu %d up", dev, max(w.mtu, 1500)),
+	}
 	if w.vlan {
-		out, err := exec.Command("ip", "link", "add", "link", dev, "name", dev+".v", "type", "vlan",
-			"id", fmt.Sprint(vlanID), "egress-qos-map", fmt.Sprintf("6:%d", vlanPrio)).CombinedOutput()
-		if err != nil && strings.Contains(string(out), "Unknown device type") {
-			t.Skip("this kernel has no VLAN devices (CONFIG_VLAN_8021Q)")
-		}
-		require.NoError(t, err, string(out))
+		commands = append(commands,
+			fmt.Sprintf("link add link %s name %[1]s.v type vlan id %d egress-qos-map 6:%d", dev, vlanID, vlanPrio),
+			"link set dev "+dev+".v addrgenmode none up")
 		dev += ".v"
-		run(t, "ip", "link", "set", "dev", dev, "addrgenmode", "none", "up")
 	}
-	if w.sameHost && end == 1 {
-		return
+	if !w.sameHost || end == 0 {
+		for _, family := range []string{"4", "6"} {
+			commands = append(commands,
+				"addr add "+w.address(family, end)+map[string]string{"4": "/24", "6": "/64"}[family]+" dev "+dev+" nodad",
+				"neigh add "+w.address(family, 1-end)+" lladdr "+macs[1-end]+" dev "+dev+" nud permanent")
+		}
 	}
-	for _, family := range []string{"4", "6"} {
-		run(t, "ip", "addr", "add", w.address(family, end)+map[string]string{"4": "/24", "6": "/64"}[family],
-			"dev", dev, "nodad")
-		run(t, "ip", "neigh", "add", w.address(family, 1-end), "lladdr", macs[1-end], "dev", dev, "nud", "permanent")
+	batch := exec.Command("ip", "-batch", "-") // in one process: some hundred ends are made
+	batch.Stdin = strings.NewReader(strings.Join(commands, "\n"))
+	out, err := batch.CombinedOutput()
+	if err != nil && w.vlan && strings.Contains(string(out), "Unknown device type") {
+		t.Skip("this kernel has no VLAN devices (CONFIG_VLAN_8021Q)")
 	}
+	require.NoError(t, err, "ip -batch -: %s\n%s", out, strings.Join(commands, "\n"))
 }
 
 // address is that of an end.
@@ -226,9 +230,10 @@ func attach(t testing.TB, h host, dev string, program *ebpf.Program, mode link.X
 func (w *wire) twin(t testing.TB) *ebpf.Collection {
 	t.Helper()
 	spec := w.twinSpec(t)
+	opts := ebpf.CollectionOptions{Cache: types}
 	var coll *ebpf.Collection
 	var err error
-	w.rx.do(t, func() { coll, err = ebpf.NewCollection(spec) }) // the device is looked up here
+	w.rx.do(t, func() { coll, err = ebpf.NewCollectionWithOptions(spec, opts) }) // the device is looked up here
 	require.NoError(t, err)
 	t.Cleanup(coll.Close)
 	return coll
@@ -236,7 +241,7 @@ func (w *wire) twin(t testing.TB) *ebpf.Collection {
 
 func (w *wire) twinSpec(t testing.TB) *ebpf.CollectionSpec {
 	t.Helper()
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := types.Kernel()
 	require.NoError(t, err)
 	var last *btf.Func
 	if kernel.TypeByName("bpf_xdp_metadata_rx_vlan_tag", &last) != nil {

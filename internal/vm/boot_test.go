@@ -18,9 +18,15 @@ import (
 	"github.com/hintjit/hintjit/internal/vm/job"
 )
 
-// limit is for one machine, from start to end. It takes some ten seconds, and
-// several times that on a machine that is busy with other things.
-const limit = 2 * time.Minute
+// limit is for one machine, from start to end. It takes some ten seconds, with a
+// command's tests a minute, and several times that on a machine that is busy with
+// other things.
+func limit(work *job.Job) time.Duration {
+	if work.Command != nil {
+		return 6 * time.Minute
+	}
+	return 2 * time.Minute
+}
 
 // injectorAddress is the hardware address of the NIC that frames are sent from.
 const injectorAddress = "52:54:00:00:00:01"
@@ -29,6 +35,8 @@ const injectorAddress = "52:54:00:00:00:01"
 type report struct {
 	booted  *job.Booted
 	results map[string]*job.Result // by the name of a case or load
+	output  []byte                 // of the command
+	exit    *int                   // how it ended
 }
 
 // boot runs a machine with the NICs of a wire, and one to send from, and gives it a
@@ -56,6 +64,7 @@ func boot(t *testing.T, k kernel, w wire, drivers []string, work *job.Job, files
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	require.NoError(t, cmd.Start())
+	limit := limit(work)
 	late := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
 	err = cmd.Wait()
 	require.True(t, late.Stop(), "the machine did not end within %v; its console:\n%s", limit, &stdout)
@@ -102,22 +111,22 @@ func isDir(path string) bool {
 
 // Programs for the guest: its first process, and the command.
 var (
-	guestInit = sync.OnceValues(func() ([]byte, error) { return static("./guest") })
-	hintjit   = sync.OnceValues(func() ([]byte, error) { return static("../../cmd/hintjit") })
+	guestInit = sync.OnceValues(func() ([]byte, error) { return static("build", "./guest") })
+	hintjit   = sync.OnceValues(func() ([]byte, error) { return static("build", "../../cmd/hintjit") })
 )
 
-// static builds a program that needs no libraries.
-func static(source string) ([]byte, error) {
+// static builds a program that needs no libraries, with a command of go's.
+func static(command string, what ...string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "hintjit-vm-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a few files in a temporary folder
 	path := filepath.Join(dir, "program")
-	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, source)
+	cmd := exec.Command("go", append([]string{command, "-ldflags", "-s -w", "-o", path}, what...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building %s for the guest: %w\n%s", source, err, out)
+		return nil, fmt.Errorf("building %s for the guest: %w\n%s", strings.Join(what, " "), err, out)
 	}
 	return os.ReadFile(path)
 }
@@ -146,6 +155,10 @@ func readReport(console []byte) (*report, error) {
 			r.results[line.Case.Name] = line.Case
 		case line.Load != nil:
 			r.results[line.Load.Name] = line.Load
+		case line.Output != nil:
+			r.output = append(append(r.output, *line.Output...), '\n')
+		case line.Exit != nil:
+			r.exit = line.Exit
 		}
 		done = done || line.Done
 	}

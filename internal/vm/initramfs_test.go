@@ -3,6 +3,7 @@ package vm
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -33,6 +34,9 @@ func (files initramfs) addTool(at, name string) error {
 	}
 	return nil
 }
+
+// clone is for a machine that needs more files.
+func (files initramfs) clone() initramfs { return maps.Clone(files) }
 
 // Modes of files (inode(7)).
 const (

@@ -85,12 +85,16 @@ func run(bootTime float64) error {
 	for _, c := range work.Cases {
 		say(job.Line{Case: net.try(c)})
 	}
+	if work.Command != nil {
+		return command(work.Command)
+	}
 	return nil
 }
 
 func mountAll() error {
 	for _, m := range []struct{ fs, at string }{
 		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"bpf", bpffs},
+		{"tmpfs", "/run"}, {"tmpfs", "/tmp"},
 	} {
 		if err := os.MkdirAll(m.at, 0o755); err != nil {
 			return err

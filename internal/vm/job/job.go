@@ -17,6 +17,12 @@ type Job struct {
 	Frames   []Frame
 	Cases    []Case
 	Loads    []Load
+	Command  *Command // is run last, if there is any
+}
+
+// Command is a program that reports for itself: what it prints comes back.
+type Command struct {
+	Args, Env []string
 }
 
 // Frame is sent once for each case. ID, from 1 to 63, is the last byte of its
@@ -63,6 +69,8 @@ type Line struct {
 	Booted *Booted `json:",omitempty"`
 	Case   *Result `json:",omitempty"`
 	Load   *Result `json:",omitempty"`
+	Output *string `json:",omitempty"` // a line that the command printed
+	Exit   *int    `json:",omitempty"` // how the command ended
 	Fatal  string  `json:",omitempty"` // the guest gave up
 	Done   bool    `json:",omitempty"`
 }
