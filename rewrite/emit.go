@@ -22,6 +22,7 @@ type emitter struct {
 	avoid    registers      // must keep their values: operands of this code
 	borrowed []asm.Register // saved and restored
 	zeroes   bool           // a value that is absent leaves 0 in its register
+	slots    int            // of the stack below the plan's, taken by this code
 	spend    uint64         // words that a comparison may mask where they are kept: its last use
 }
 
@@ -86,6 +87,13 @@ func (e *emitter) borrow() registers {
 	return regset(asm.R0)
 }
 
+// slot takes 8 bytes of stack for this code.
+func (e *emitter) slot() int {
+	e.slots++
+	e.p.borrowed = max(e.p.borrowed, e.slots)
+	return -e.p.bottom - 8*e.slots
+}
+
 // spare tells whether temp has a register that need not be saved.
 func (e *emitter) spare() bool { return e.free&^e.lent != 0 }
 
@@ -113,9 +121,8 @@ func (e *emitter) scratch(keep registers) (out []asm.Register) {
 // restored on every way out.
 func (e *emitter) finish() []code.Insn {
 	var save, restore []code.Insn
-	for i, r := range e.borrowed {
-		slot := int16(-e.p.bottom - 8*(i+1))
-		e.p.borrowed = max(e.p.borrowed, i+1)
+	for _, r := range e.borrowed {
+		slot := int16(e.slot())
 		save = append(save, code.New(asm.StoreMem(asm.R10, slot, r, asm.DWord)))
 		restore = append(restore, code.New(asm.LoadMem(r, asm.R10, slot, asm.DWord)))
 	}

@@ -39,7 +39,7 @@ type plan struct {
 	alive    map[int]uint64    // words live after i
 	crowded  bool              // so many hints are read that each branch counts, see emitter.present
 	results  registers         // those that hints are computed in
-	borrowed int               // registers saved on the stack for a while
+	borrowed int               // slots for registers saved on the stack for a while, and the like
 	short    bool              // a piece of code found no register
 	tables   *tables
 	bottom   int // bytes of stack in use, the program's and ours

@@ -379,7 +379,9 @@ func (r *walkReach) fetch(e *emitter, words uint64, keep registers) {
 		keep |= ctx.register()
 		e.put(ctx, asm.R1)
 	}
+	taken, most := e.slots, e.slots
 	for i, w := range r.ways {
+		e.slots = taken // the slots of one way are the next one's as well
 		next := e.label()
 		r.ask(e, w, next)
 		if r.fingerprint != nil {
@@ -392,11 +394,13 @@ func (r *walkReach) fetch(e *emitter, words uint64, keep registers) {
 			newWalker(e, r, w, words, keep, none).run()
 			e.goTo(done)
 		}
+		most = max(most, e.slots)
 		e.at(next)
 		if i == len(r.ways)-1 && (!w.certain || r.fingerprint != nil) {
 			r.refuse(e, r.nowhere, none)
 		}
 	}
+	e.slots = most
 	e.at(none)
 	e.each(words, func(w *word) { e.clear(w) })
 	e.at(done)

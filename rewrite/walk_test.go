@@ -3,6 +3,7 @@ package rewrite_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -26,10 +27,14 @@ func (w walked) String() string { return w.layout.NIC + "." + w.kernel.walk.Name
 // walks are all of them, each on a kernel of its own.
 func walks(t *testing.T, rng *rand.Rand) []walked {
 	t.Helper()
-	var out []walked
+	invented, err := layouts.LoadFile(filepath.Join("testdata", "walked.yaml"))
+	require.NoError(t, err)
+	all := []*layouts.Layout{invented}
 	for _, name := range layouts.Names() {
-		l, err := layouts.Shipped(name)
-		require.NoError(t, err)
+		all = append(all, shipped(t, name))
+	}
+	var out []walked
+	for _, l := range all {
 		for _, w := range l.Walks {
 			if w.Refuse != "" {
 				continue
@@ -148,6 +153,22 @@ func TestGuards(t *testing.T) {
 				require.Equal(t, guard == rewrite.GuardStrict && w.descriptor.Hint("pkt_len") != nil, lengths > 0)
 			})
 		}
+	}
+}
+
+// An object that was made for one kernel calls, on another, a function that no
+// kernel has.
+func TestOtherKernel(t *testing.T) {
+	rng := random(t)
+	for _, w := range walks(t, rng) {
+		rewritten, _, err := rewrite.Object(compile(t, "shapes/header.c", runnable[2]),
+			rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
+		require.NoError(t, err)
+		in := newInterpreter(t, rewritten, runnable[2].order())
+		w.kernel.carrier++
+		w.kernel.loadAll(t, in, false)
+		_, err = in.run("header", worlds(rng, w.kernel)[0])
+		require.ErrorContains(t, err, "hintjit_rewritten_for_another_kernel", "%s", w)
 	}
 }
 

@@ -34,14 +34,9 @@ type walker struct {
 	cur     string // the value whose memory r0 points to, "" none
 	step    int
 	lent    registers
-	slots   int
 	strict  *lengthCheck    // still to be made, nil: none
 	tested  map[string]bool // values in whose memory all is looked at that is only looked at
 }
-
-// walkSlots is how far below the plan's own slots the walk's are: behind those
-// for registers that an emitter borrows.
-const walkSlots = 4
 
 func newWalker(e *emitter, r *walkReach, w *route, words uint64, keep registers, none int) *walker {
 	k := &walker{e: e, r: r, way: w, words: words, early: r.early(e.p) & words, keep: keep, none: none,
@@ -792,9 +787,7 @@ func (k *walker) preserve() home {
 			return home{reg: r, placed: true}
 		}
 	}
-	k.slots++
-	k.e.p.borrowed = max(k.e.p.borrowed, walkSlots+k.slots)
-	return home{slot: -k.e.p.bottom - 8*(walkSlots+k.slots), placed: true}
+	return home{slot: k.e.slot(), placed: true}
 }
 
 func (k *walker) lend(r asm.Register) asm.Register {

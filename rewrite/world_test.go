@@ -385,7 +385,7 @@ func (b *memory) placeQueue(steps []layouts.Step) {
 			if i != b.breaks {
 				b.at[layouts.RXQ] = b.at[s.A.Value] + b.offset(s.A.Member)
 			}
-		case s.Op == layouts.Same:
+		case s.Op == layouts.Same && s.B.Kind == layouts.MemberAddress:
 			if same, ok := b.wanted(s.Name); ok && same != 0 {
 				b.at[s.A.Value] = b.at[s.B.Value] + b.offset(s.B.Member)
 			}
@@ -459,6 +459,10 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 		b.put(s.A.Value, s.A.Member, s.A.Int, i)
 		b.put(s.B.Value, s.B.Member, s.B.Int, count)
 		b.at[s.Name] = (i + count - 1) % count
+	case layouts.Same:
+		if same, ok := b.wanted(s.Name); ok && s.A.Kind == layouts.MemberValue {
+			b.put(s.A.Value, s.A.Member, s.A.Int, b.number(s.B)+1-same)
+		}
 	case layouts.Require, layouts.Differ:
 		if s.A.Kind == layouts.MemberValue {
 			v := b.number(s.B)
