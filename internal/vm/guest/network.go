@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -214,13 +215,22 @@ func (n *network) awaitLink(dev *nic, records *ebpf.Map) error {
 	return err
 }
 
-// look reads the records of a frame and tells whether they are complete.
+// look reads the records of a frame and tells whether they are complete: both are
+// there, and the programs on the other processor are no longer writing them, so
+// that they are the same twice.
 func (n *network) look(dev *nic, records *ebpf.Map, id uint8) (job.Seen, bool, error) {
-	seen := job.Seen{ID: id}
-	err := errors.Join(
-		records.Lookup(uint32(id), &seen.XDP),
-		n.skbs.Lookup(dev.slot(id), &seen.SKB))
-	return seen, seen.XDP.Times > 0 && seen.SKB.Times > 0, err
+	var seen [2]job.Seen
+	for i := range seen {
+		seen[i].ID = id
+		// The driver makes the skb when the program has returned.
+		err := errors.Join(
+			n.skbs.Lookup(dev.slot(id), &seen[i].SKB),
+			records.Lookup(uint32(id), &seen[i].XDP))
+		if err != nil || seen[i].XDP.Times == 0 || seen[i].SKB.Times == 0 {
+			return seen[i], false, err
+		}
+	}
+	return seen[1], reflect.DeepEqual(seen[0], seen[1]), nil
 }
 
 // await asks until the answer is complete or the deadline is over, and gives the last
