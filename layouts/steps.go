@@ -45,7 +45,7 @@ func parseStep(text string, known scope) (Step, error) {
 	name, expr, ok := strings.Cut(text, "=")
 	name, expr = strings.TrimSpace(name), strings.TrimSpace(expr)
 	if !ok || !stepName.MatchString(name) {
-		return Step{}, fmt.Errorf("bad step %s: want NAME = ..., require ..., guard ... or own ...", quote(text))
+		return Step{}, fmt.Errorf("bad step %s: want NAME = VALUE, or require, guard or own and a comparison", quote(text))
 	}
 	if _, twice := known[name]; twice {
 		return Step{}, fmt.Errorf("value %s stands already", name)
@@ -266,7 +266,7 @@ func (s Step) String() string {
 	case Same:
 		return fmt.Sprintf("%s = %v == %v", s.Name, s.A, s.B)
 	}
-	if s.Type != "" && !(s.A.Kind == Named) {
+	if s.Type != "" {
 		return fmt.Sprintf("%s = %s(%v)", s.Name, s.Type, s.A)
 	}
 	return fmt.Sprintf("%s = %v", s.Name, s.A)

@@ -1,7 +1,9 @@
 package rewrite
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -129,8 +131,13 @@ func (r *walkReach) know(t *target, opts Options, big bool) error {
 		return r.placed()
 	}
 	e := &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("%s: no way to the descriptor is known for %s (%s)", l.NIC, k.Name(), strings.Join(missing, "; "))}
-	if l.Module != "" && !k.HasModule(l.Module) {
+	switch err := k.Module(l.Module); {
+	case errors.Is(err, fs.ErrNotExist):
 		e.Help = fmt.Sprintf("its module's types are not there: load %s, or name its BTF with --btf", l.Module)
+	case err != nil:
+		e.Msg, e.Help = fmt.Sprintf("%s: %v", l.NIC, err), "name the BTF of vmlinux and of the module of one and the same kernel"
+	default:
+		e.Help = "the layout does not know this kernel's driver yet; --reach meta works on any"
 	}
 	return e
 }

@@ -55,10 +55,9 @@ func walks(t *testing.T, rng *rand.Rand) []walked {
 	return out
 }
 
-// Every shape over every walk, in both byte orders, in a driver's memory of
-// chance's own making: hints are what the record says, and none is there when a
-// check of the walk does not hold.
-func TestShapesWalked(t *testing.T) {
+// eachShape compiles every shape for some machines and runs a test of it over
+// every walk, with the packets to try it on.
+func eachShape(t *testing.T, machines []machine, test func(t *testing.T, object []byte, m machine, w walked, packets []sample)) {
 	rng := random(t)
 	all := walks(t, rng)
 	packets := make(map[string][]sample)
@@ -71,57 +70,45 @@ func TestShapesWalked(t *testing.T) {
 				t.Skip(why)
 			}
 			t.Parallel()
-			for _, m := range []machine{runnable[2], foreign[2]} {
-				original := compile(t, path, m)
+			for _, m := range machines {
+				object := compile(t, path, m)
 				for _, w := range all {
-					t.Run(m.String()+"/"+w.String(), func(t *testing.T) {
-						opts := rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types}
-						rewritten, report, err := rewrite.Object(original, opts)
-						require.NoError(t, err)
-						if len(report.Programs) > 0 {
-							require.Equal(t, []string{w.kernel.walk.Name}, report.Walks)
-						}
-						in := newInterpreter(t, rewritten, m.order())
-						w.kernel.loadAll(t, in, m.big)
-						interpretAll(t, in, w.nic, packets[w.String()])
-					})
+					t.Run(m.String()+"/"+w.String(), func(t *testing.T) { test(t, object, m, w, packets[w.String()]) })
 				}
 			}
 		})
 	}
 }
 
+// Every shape over every walk, in both byte orders, in a driver's memory of
+// chance's own making: hints are what the record says, and none is there when a
+// check of the walk does not hold.
+func TestShapesWalked(t *testing.T) {
+	eachShape(t, []machine{runnable[2], foreign[2]}, func(t *testing.T, object []byte, m machine, w walked, packets []sample) {
+		rewritten, report, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
+		require.NoError(t, err)
+		if len(report.Programs) > 0 {
+			require.Equal(t, []string{w.kernel.walk.Name}, report.Walks)
+		}
+		in := newInterpreter(t, rewritten, m.order())
+		w.kernel.loadAll(t, in, m.big)
+		interpretAll(t, in, w.nic, packets)
+	})
+}
+
 // The same by portable objects, whose records are answered as a loader does: on
-// each kernel they find the one way that it has.
+// each kernel they find the one way that it has. Real loaders answer them in the
+// other byte order (internal/live, internal/vm).
 func TestShapesPortable(t *testing.T) {
-	rng := random(t)
-	all := walks(t, rng)
-	packets := make(map[string][]sample)
-	for _, w := range all {
-		packets[w.String()] = worlds(rng, w.kernel)
-	}
-	for _, path := range sources(t, "shapes") {
-		t.Run(shapeName(path), func(t *testing.T) {
-			if why := uninterpreted[shapeName(path)]; why != "" {
-				t.Skip(why)
-			}
-			t.Parallel()
-			for _, m := range []machine{foreign[2]} { // the other order has real loaders
-				original := compile(t, path, m)
-				for _, w := range all {
-					t.Run(m.String()+"/"+w.String(), func(t *testing.T) {
-						rewritten, report, err := rewrite.Object(original, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk})
-						require.NoError(t, err)
-						in := newInterpreter(t, rewritten, m.order())
-						w.kernel.loadAll(t, in, m.big)
-						n := w.nic
-						n.descriptor = portableHints(n.descriptor, report)
-						interpretAll(t, in, n, packets[w.String()])
-					})
-				}
-			}
-		})
-	}
+	eachShape(t, []machine{foreign[2]}, func(t *testing.T, object []byte, m machine, w walked, packets []sample) {
+		rewritten, report, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk})
+		require.NoError(t, err)
+		in := newInterpreter(t, rewritten, m.order())
+		w.kernel.loadAll(t, in, m.big)
+		n := w.nic
+		n.descriptor = portableHints(n.descriptor, report)
+		interpretAll(t, in, n, packets)
+	})
 }
 
 // Without guards, and with the strictest: what the record says where the driver

@@ -648,7 +648,7 @@ func (k *walker) readWord(w *word, r, base asm.Register) {
 		k.e.recorded(asm.Mov, t, spot{n: 1, record: record})
 		absent := k.e.label()
 		k.e.ifImm(asm.JEq, t, 0, absent)
-		k.readState(w, s, r, at, base)
+		k.readState(s, r, at, base)
 		k.e.goTo(over)
 		k.e.at(absent)
 		k.e.op(asm.Mov.Imm(r, 0))
@@ -656,10 +656,10 @@ func (k *walker) readWord(w *word, r, base asm.Register) {
 		k.unlend(t)
 		return
 	}
-	k.readState(w, s, r, at, base)
+	k.readState(s, r, at, base)
 }
 
-func (k *walker) readState(w *word, s *layouts.State, r asm.Register, at spot, base asm.Register) {
+func (k *walker) readState(s *layouts.State, r asm.Register, at spot, base asm.Register) {
 	k.read(r, at, base)
 	if s.At.Int.Order != layouts.HostOrder && k.e.p.t.swaps(s.At.Int) {
 		k.e.op(k.e.swap(r, at.size))

@@ -196,8 +196,7 @@ func (k *randomKernel) member(name, last string) btf.Member {
 type world struct {
 	kernel *randomKernel
 	record []byte // the descriptor and what lies beside it
-	order  binary.ByteOrder
-	breaks int // the check that does not hold, by its step; -1 none
+	breaks int    // the check that does not hold, by its step; -1 none
 	// generic: the queue is one of the device's own, as in generic mode.
 	generic bool
 	length  uint64 // of the packet, data_end - data
@@ -279,7 +278,7 @@ func (b *memory) room() uint64 {
 }
 
 func (b *memory) store(at uint64, size int, v uint64, big bool) {
-	var order binary.ByteOrder = b.order
+	order := b.order
 	if big {
 		order = binary.BigEndian
 	}

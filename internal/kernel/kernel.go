@@ -11,16 +11,25 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf/btf"
 )
 
-// Types is the BTF of one kernel.
+// Types is the BTF of one kernel. It may be used by several goroutines.
 type Types struct {
-	name    string // for messages: a path, or "the running kernel"
-	base    *btf.Spec
-	modules map[string]*btf.Spec // by name; nil: it has none
-	load    func(module string) (*btf.Spec, error)
+	name string // for messages: a path, or "the running kernel"
+	base *btf.Spec
+	load func(module string) (*btf.Spec, error)
+
+	mu      sync.Mutex
+	modules map[string]module // by name, those that were asked for
+}
+
+// module is what came of looking for a module's types.
+type module struct {
+	spec *btf.Spec
+	err  error // fs.ErrNotExist when there are none
 }
 
 // Running returns the types of the kernel this process runs on. Those of a module
@@ -30,7 +39,7 @@ func Running() (*Types, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the running kernel's BTF: %w", err)
 	}
-	return &Types{name: "the running kernel", base: base, modules: map[string]*btf.Spec{}, load: btf.LoadKernelModuleSpec}, nil
+	return &Types{name: "the running kernel", base: base, modules: map[string]module{}, load: btf.LoadKernelModuleSpec}, nil
 }
 
 // Open reads the types of a kernel from files: BTF as in /sys/kernel/btf, or an
@@ -42,7 +51,7 @@ func Open(paths ...string) (*Types, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Types{name: strings.Join(paths, ", "), modules: map[string]*btf.Spec{}}
+	t := &Types{name: strings.Join(paths, ", "), modules: map[string]module{}}
 	split := map[string]string{}
 	for _, file := range files {
 		name := moduleName(file)
@@ -110,7 +119,7 @@ func expand(paths []string) (files []string, err error) {
 // modules have - where the kernel has _.
 func moduleName(file string) string {
 	name := filepath.Base(file)
-	for _, suffix := range []string{".ko", ".btf", ".debug"} {
+	for _, suffix := range []string{".xz", ".zst", ".gz", ".ko", ".btf", ".debug"} {
 		name = strings.TrimSuffix(name, suffix)
 	}
 	if strings.HasPrefix(name, "vmlinux") {
@@ -121,6 +130,11 @@ func moduleName(file string) string {
 
 // read returns the BTF in a file.
 func read(file string) ([]byte, error) {
+	for _, packed := range []string{".xz", ".zst", ".gz"} {
+		if strings.HasSuffix(file, packed) {
+			return nil, fmt.Errorf("%s: is packed: unpack it first", file)
+		}
+	}
 	data, err := os.ReadFile(file)
 	if err != nil || !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
 		return data, err
@@ -142,31 +156,37 @@ func read(file string) ([]byte, error) {
 // Name says which kernel this is, for messages.
 func (t *Types) Name() string { return t.name }
 
-// HasModule tells whether the types of a module can be had from a file of its
-// own. A driver that is built in has them in vmlinux.
-func (t *Types) HasModule(module string) bool { return t.module(module) != nil }
+// Module says why the types of a module can not be had: fs.ErrNotExist when there
+// is nothing of that name. A driver that is built in has its types in vmlinux.
+func (t *Types) Module(name string) error {
+	_, err := t.module(name)
+	return err
+}
 
-// module returns a module's types, nil when there are none.
-func (t *Types) module(name string) *btf.Spec {
+func (t *Types) module(name string) (*btf.Spec, error) {
 	if name == "" {
-		return nil
+		return nil, fs.ErrNotExist
 	}
 	name = strings.ReplaceAll(name, "-", "_")
-	spec, known := t.modules[name]
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m, known := t.modules[name]
 	if !known {
-		// What can not be read is as good as not there: the struct that is missed
-		// then is named.
-		spec, _ = t.load(name)
-		t.modules[name] = spec
+		m.spec, m.err = t.load(name)
+		t.modules[name] = m
 	}
-	return spec
+	return m.spec, m.err
 }
 
 // Struct finds a struct as the module's code knows it: in the module's types, and
 // in vmlinux's where it has none of that name. Debian's 6.18 modules hold copies
 // of vmlinux's structs.
 func (t *Types) Struct(module, name string) (*btf.Struct, error) {
-	for _, spec := range []*btf.Spec{t.module(module), t.base} {
+	own, err := t.module(module)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("struct %s: %w", name, err)
+	}
+	for _, spec := range []*btf.Spec{own, t.base} {
 		if spec == nil {
 			continue
 		}

@@ -1,7 +1,7 @@
 package kernel_test
 
 import (
-	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,7 +54,7 @@ func TestMember(t *testing.T) {
 	} {
 		k := open(t, name)
 		for module, members := range modules {
-			require.Equal(t, module != "", k.HasModule(module))
+			require.Equal(t, module != "", k.Module(module) == nil)
 			for member, offset := range members {
 				path := strings.Split(member, ".")
 				p, err := k.Member(module, path[0], path[1:]...)
@@ -94,7 +94,7 @@ func TestMemberNotThere(t *testing.T) {
 		_, err := k.Member("ice", path[0], path[1:]...)
 		require.ErrorIs(t, err, btf.ErrNotFound, "%q", path)
 	}
-	require.False(t, k.HasModule("nosuch"))
+	require.ErrorIs(t, k.Module("nosuch"), fs.ErrNotExist)
 	_, err := k.Struct("nosuch", "ice_rx_ring")
 	require.ErrorIs(t, err, btf.ErrNotFound, "another module's struct")
 	_, err = k.Struct("nosuch", "net_device")
@@ -146,5 +146,6 @@ func TestOpenErrors(t *testing.T) {
 	k, err := kernel.Open(vmlinux, module)
 	require.NoError(t, err, "modules are read when they are asked for")
 	_, err = k.Struct("ice", "ice_rx_ring")
-	require.True(t, errors.Is(err, btf.ErrNotFound), "a damaged module: %v", err)
+	require.ErrorContains(t, err, "damaged")
+	require.ErrorContains(t, k.Module("ice"), "ice: not of the same kernel as vmlinux")
 }
