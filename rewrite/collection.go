@@ -197,7 +197,7 @@ func (c *collection) addProgram(program string, p *ebpf.ProgramSpec) error {
 		if name == "" {
 			name = program
 		}
-		fn := &code.Func{Name: name, Section: p.SectionName, Type: btf.FuncMetadata(first), Linkage: linkage(k, first)}
+		fn := &code.Func{Name: name, Section: section(p), Type: btf.FuncMetadata(first), Linkage: linkage(k, first)}
 		if err := importInsns(fn, p.Instructions[start:end]); err != nil {
 			return err
 		}
@@ -214,6 +214,20 @@ func (c *collection) addProgram(program string, p *ebpf.ProgramSpec) error {
 		c.order[program] = append(c.order[program], f)
 	}
 	return nil
+}
+
+// section is where a program stands, or would: its attach type says so of one
+// that was made by hand.
+func section(p *ebpf.ProgramSpec) string {
+	switch {
+	case p.SectionName != "":
+		return p.SectionName
+	case p.AttachType == ebpf.AttachXDPDevMap:
+		return "xdp/devmap"
+	case p.AttachType == ebpf.AttachXDPCPUMap:
+		return "xdp/cpumap"
+	}
+	return ""
 }
 
 // sameCode tells whether two functions of one name are the one function that two

@@ -65,6 +65,14 @@ func TestWalkRefused(t *testing.T) {
 			require.Equal(t, before, instructions(t, spec, runnable[2]))
 		})
 	}
+	t.Run("attach type", func(t *testing.T) {
+		spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(reader(t, "xdp", "GPL")))
+		require.NoError(t, err)
+		p := spec.Programs["reader"]
+		p.SectionName, p.AttachType = "", ebpf.AttachXDPCPUMap // as one made by hand
+		_, err = rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Kernel: types})
+		require.ErrorContains(t, err, "a program that runs from a cpumap")
+	})
 	t.Run("guard", func(t *testing.T) {
 		_, _, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Guard: "of"})
 		var usage *rewrite.UsageError

@@ -246,3 +246,39 @@ func memberNames(c *code.CORE) string {
 	}
 	return strings.Join(names, ".")
 }
+
+// The verifier here takes every shape, for the NICs whose drivers this kernel has,
+// by records and bound.
+func TestShapesVerified(t *testing.T) {
+	needKernel(t)
+	running, err := rewrite.RunningKernel()
+	if err != nil {
+		t.Skipf("the kernel tells nothing of its types: %v", err)
+	}
+	var here []*layouts.Layout
+	for _, name := range layouts.Names() {
+		l := shipped(t, name)
+		if _, _, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{Layout: l, Reach: rewrite.Walk, Kernel: running}); err == nil {
+			here = append(here, l)
+		}
+	}
+	if len(here) == 0 {
+		t.Skip("the kernel has no driver that a layout walks through")
+	}
+	for _, path := range sources(t, "shapes") {
+		t.Run(shapeName(path), func(t *testing.T) {
+			t.Parallel()
+			object := compile(t, path, runnable[2])
+			for _, l := range here {
+				for name, kernel := range map[string]*rewrite.Kernel{"portable": nil, "bound": running} {
+					t.Run(l.NIC+"/"+name, func(t *testing.T) {
+						rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: l, Reach: rewrite.Walk, Kernel: kernel})
+						require.NoError(t, err)
+						spec, _ := loadSpec(t, rewritten)
+						loadKernel(t, spec)
+					})
+				}
+			}
+		})
+	}
+}

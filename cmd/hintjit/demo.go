@@ -43,7 +43,7 @@ func showDemo(w io.Writer, nic string) error {
 	if err != nil {
 		return err
 	}
-	descriptor := layout.Descriptors[0]
+	descriptor := layout.Descriptors[0].Bare() // what lies beside it is not in samples
 	object, err := bpf.Example("l4lb", binary.NativeEndian)
 	if err != nil {
 		return err
@@ -53,7 +53,8 @@ func showDemo(w io.Writer, nic string) error {
 		return err
 	}
 	writeWrapped(w, "", fmt.Sprintf(`bpf/examples/l4lb.c, a load balancer that goes by the NIC's hash, rewritten for %s
-		(descriptor %s). Below is what changed: - was removed, + was inserted, the rest is as the
+		(descriptor %s, by --reach meta: so it can be run here over sample descriptors; on stock kernels
+		it would walk to the descriptor). Below is what changed: - was removed, + was inserted, the rest is as the
 		compiler made it.`, layout.NIC, descriptor.Name))
 	fmt.Fprintln(w)
 	if err := writeDiffs(w, report); err != nil {
