@@ -53,7 +53,7 @@ func reach(t *testing.T, nic string) rewrite.Reach {
 	t.Helper()
 	l, err := layouts.Shipped(nic)
 	require.NoError(t, err)
-	if l.Descriptors[0].Size == 0 {
+	if len(l.Descriptors[0].Bare().Hints) == 0 {
 		return rewrite.Walk
 	}
 	return rewrite.Meta

@@ -107,7 +107,13 @@ func manySamples(rng *rand.Rand, d *layouts.Descriptor) []sample {
 			if a.Map == nil {
 				continue
 			}
+			values := slices.Sorted(maps.Keys(a.Map.Values))
 			for v := range uint64(1) << min(a.From.Width(), 11) {
+				if _, mapped := a.Map.Values[v]; !mapped {
+					values = append(values, v)
+				}
+			}
+			for _, v := range values {
 				desc := met(rng, d, a)
 				setField(d, desc, a.From, v)
 				out = append(out, sample{meta: desc, packet: randomBytes(rng, 64), descriptor: d})
