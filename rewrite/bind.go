@@ -69,6 +69,9 @@ func (k *known) member(m layouts.Member, form layouts.Integer) (spot, error) {
 	case form.Order != layouts.HostOrder && p.Size*8 != form.Bits:
 		return s, fmt.Errorf("%v has %d bytes, the layout says %v", m, p.Size, form)
 	}
+	if s.n > farthest {
+		return s, fmt.Errorf("%v lies %d bytes into its struct, and a load reaches %d", m, s.n, farthest)
+	}
 	if k.ptr.Size > 0 && s.n+s.size > k.ptr.Size && !typed[m.Type] {
 		return s, fmt.Errorf("%v lies %d bytes into its struct, and %s, as which memory is read on this kernel, has %d",
 			m, s.n, k.ptr.Type, k.ptr.Size)

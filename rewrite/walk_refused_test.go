@@ -151,6 +151,18 @@ func TestCarrierEnds(t *testing.T) {
 	require.ErrorContains(t, err, "and pt_regs, as which memory is read on this kernel, has 16")
 }
 
+// A member that lies farther than a load's offset can say is not read elsewhere.
+func TestMemberTooFar(t *testing.T) {
+	l := shipped(t, "i40e")
+	k := newKernel(random(t), l.Descriptors[0], l.Walks[0])
+	k.offsets["i40e_ring.desc"] = 1 << 16
+	k.sizes["i40e_ring"] = 1 << 17
+	types, err := rewrite.OpenKernel(k.types(t))
+	require.NoError(t, err)
+	_, _, err = rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Kernel: types})
+	require.ErrorContains(t, err, "i40e_ring.desc lies 65536 bytes into its struct, and a load reaches 32767")
+}
+
 func shipped(t *testing.T, nic string) *layouts.Layout {
 	t.Helper()
 	l, err := layouts.Shipped(nic)
