@@ -55,10 +55,6 @@ func walks(t *testing.T, rng *rand.Rand) []walked {
 	return out
 }
 
-// fewPackets of a walk are tried on a shape that is about something else than what
-// a walk comes to. The shape header reads all hints, and gets all packets.
-const fewPackets = 8
-
 // eachShape compiles every shape for some machines and runs a test of it over
 // every walk, with the packets to try it on.
 func eachShape(t *testing.T, machines []machine, test func(t *testing.T, object []byte, m machine, w walked, packets []sample)) {
@@ -75,17 +71,11 @@ func eachShape(t *testing.T, machines []machine, test func(t *testing.T, object 
 				t.Skip(why)
 			}
 			t.Parallel()
-			some := rand.New(rand.NewPCG(seed, 0))
+			shuffle := rand.New(rand.NewPCG(seed, 0))
 			for _, m := range machines {
 				object := compile(t, path, m)
 				for _, w := range all {
-					tried := packets[w.String()]
-					if shapeName(path) != "header" {
-						tried = make([]sample, fewPackets)
-						for i := range tried {
-							tried[i] = packets[w.String()][some.IntN(len(packets[w.String()]))]
-						}
-					}
+					tried := some(shuffle, packets[w.String()], shapeName(path))
 					t.Run(m.String()+"/"+w.String(), func(t *testing.T) { test(t, object, m, w, tried) })
 				}
 			}
