@@ -13,6 +13,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/hintjit/hintjit/rewrite"
 )
 
 // A contender is a program whose cost is measured.
@@ -68,6 +70,7 @@ func BenchmarkHints(b *testing.B) {
 		for _, s := range subjects {
 			load(s.name, parsed(b, s.object(b)), "bench1", "bench5")
 		}
+		load("guard off", parsed(b, rewritten(b, rewrite.Options{NIC: "veth", Guard: rewrite.GuardOff})), "bench1", "bench5")
 		for round := range rounds {
 			for i := range contenders {
 				c := contenders[(i+round)%len(contenders)] // nobody always comes first
