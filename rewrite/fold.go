@@ -148,10 +148,8 @@ func (j *job) isXDP(f *code.Func) error {
 	if f.Linkage != code.Program || !otherTypes[kind] {
 		return nil
 	}
-	for i := range f.Insns {
-		if r := f.Insns[i].Ref; r.Kind == code.RefExtern && j.u.Externs[r.Index].Name == hintFunc {
-			return refuse(f, i, "move it to a section xdp or xdp.frags", "section %s is not one of XDP programs, and hints are those of an XDP program's packet", f.Section)
-		}
+	if i := hintCall(j.u, f); i >= 0 {
+		return refuse(f, i, "move it to a section xdp or xdp.frags", "section %s is not one of XDP programs, and hints are those of an XDP program's packet", f.Section)
 	}
 	return nil
 }

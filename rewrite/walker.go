@@ -146,12 +146,7 @@ func key(o layouts.Operand) string {
 }
 
 // base is the value in whose memory a word lies.
-func (k *walker) base(w *word) string {
-	if s := k.e.p.t.desc.StateOf(w.index); s != nil {
-		return s.At.Value
-	}
-	return layouts.Desc
-}
+func (k *walker) base(w *word) string { return w.base(k.e.p.t.desc) }
 
 // passing visits the words that are looked at on the way only.
 func (k *walker) passing(do func(w *word)) {
