@@ -136,19 +136,25 @@ func swap(in *code.Insn, v uint64, bigEndian bool) (uint64, error) {
 	return 0, fmt.Errorf("a byte swap of %d bits, wanted 16, 32 or 64", in.Constant)
 }
 
-// taken tells whether a branch is taken.
-func taken(in *code.Insn, a, b uint64) (bool, error) {
+// operands returns what a conditional branch compares, in 64 bits: of a 32-bit
+// one the lower halves.
+func operands(in *code.Insn, dst, src uint64) (a, b uint64) {
 	if in.OpCode.Source() == asm.ImmSource {
-		b = immediate(in)
+		src = immediate(in)
 	}
+	if in.OpCode.Class() == asm.Jump32Class {
+		return uint64(uint32(dst)), uint64(uint32(src))
+	}
+	return dst, src
+}
+
+// taken tells whether a conditional branch is taken.
+func taken(in *code.Insn, a, b uint64) (bool, error) {
 	sa, sb := int64(a), int64(b)
 	if in.OpCode.Class() == asm.Jump32Class {
-		a, b = uint64(uint32(a)), uint64(uint32(b))
 		sa, sb = int64(int32(a)), int64(int32(b))
 	}
 	switch op := in.OpCode.JumpOp(); op {
-	case asm.Ja:
-		return true, nil
 	case asm.JEq:
 		return a == b, nil
 	case asm.JNE:

@@ -32,6 +32,10 @@ type Machine struct {
 	Helpers map[asm.BuiltinFunc]Helper // besides or instead of the Machine's own
 	Externs map[string]Extern          // by name
 
+	// Branch is told of every conditional branch with what it compared, of a 32-bit
+	// one the lower halves. nil: nobody listens.
+	Branch func(f *code.Func, insn int, a, b uint64, taken bool)
+
 	MaxSteps int // instructions a Run may execute; 0: a million
 
 	Calls []*Call // of helpers during the last Run
@@ -206,9 +210,19 @@ func (m *Machine) jump(fr *frame, in *code.Insn, i int) (int, error) {
 	case in.IsCall():
 		return i + 1, m.call(fr, in)
 	}
-	take, err := taken(in, fr.regs[in.Dst], fr.regs[in.Src])
-	if err != nil || !take {
-		return i + 1, err
+	take := in.IsGoto()
+	if !take {
+		a, b := operands(in, fr.regs[in.Dst], fr.regs[in.Src])
+		var err error
+		if take, err = taken(in, a, b); err != nil {
+			return 0, err
+		}
+		if m.Branch != nil {
+			m.Branch(fr.f, i, a, b, take)
+		}
+		if !take {
+			return i + 1, nil
+		}
 	}
 	if in.Target < 0 || int(in.Target) >= len(fr.f.Insns) {
 		return 0, fmt.Errorf("the target %d is not in the function", in.Target)
