@@ -229,12 +229,12 @@ func (in *interpreter) run(program string, s sample) (outcome, error) {
 		},
 	}
 	if s.world != nil {
-		s.world.answer(m)
+		s.world.Attach(m)
 	}
 	ret, err := m.Run(program)
 	if errors.Is(err, errTailCall) {
 		if s.world != nil { // its memory went with the run
-			s.world.answer(m)
+			s.world.Attach(m)
 		}
 		ret, err = m.Run("tail_target")
 	}

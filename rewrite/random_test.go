@@ -72,15 +72,15 @@ func TestRandomProgramsWalked(t *testing.T) {
 			}
 			require.NoError(t, err, "%s", file.text)
 			after := newInterpreter(t, rewritten, m.order())
-			w.kernel.loadAll(t, after, m.big)
+			require.NoError(t, w.kernel.Answer(after.unit))
 			for name, text := range file.programs {
 				for _, s := range packets {
 					want, err := before.run(name, s)
-					require.NoError(t, err, "program %s, record %x\n%s", name, s.world.record, text)
+					require.NoError(t, err, "program %s, record %x\n%s", name, s.world.Record, text)
 					got, err := after.run(name, s)
-					require.NoError(t, err, "program %s, record %x\n%s", name, s.world.record, text)
+					require.NoError(t, err, "program %s, record %x\n%s", name, s.world.Record, text)
 					if list := got.differ(want); list != nil {
-						t.Fatalf("%s: %q\nrecord %x\nhints %v\n%s", name, list, s.world.record, s.hints(m.order()), text)
+						t.Fatalf("%s: %q\nrecord %x\nhints %v\n%s", name, list, s.world.Record, s.hints(m.order()), text)
 					}
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/verifier/driver"
 )
 
 // A sample is one packet as a driver hands it over, with its descriptor before
@@ -19,13 +20,13 @@ import (
 type sample struct {
 	meta, packet []byte
 	descriptor   *layouts.Descriptor
-	world        *world // where a walk finds the descriptor, instead of in meta
+	world        *driver.Packet // where a walk finds the descriptor, instead of in meta
 }
 
 // hints is the truth: what the sample's descriptor says on such a machine.
 func (s sample) hints(order binary.ByteOrder) map[string]uint64 {
 	if s.world != nil {
-		return s.world.hints(s.descriptor, order)
+		return s.world.Hints(order)
 	}
 	return s.descriptor.Decode(s.meta[:min(len(s.meta), s.descriptor.Size)], order)
 }

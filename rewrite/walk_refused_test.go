@@ -13,6 +13,7 @@ import (
 
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
+	"github.com/hintjit/hintjit/verifier/driver"
 )
 
 // reader is a program that reads one hint, in a section and under a licence.
@@ -32,7 +33,7 @@ char LICENSE[] __attribute__((section("license"))) = "%s";
 // What a program or a request is refused for before anything is rewritten: by
 // both entries, with the place and a way out.
 func TestWalkRefused(t *testing.T) {
-	types, err := rewrite.OpenKernel(newKernel(random(t), shipped(t, "i40e").Descriptors[0], shipped(t, "i40e").Walks[0]).types(t))
+	types, err := rewrite.OpenKernel(typesOf(t, driver.Random(random(t), shipped(t, "i40e").Descriptors[0], shipped(t, "i40e").Walks[0]), false))
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		section, licence string
@@ -143,9 +144,8 @@ func TestKernelRefused(t *testing.T) {
 func TestCarrierEnds(t *testing.T) {
 	rng := random(t)
 	l := shipped(t, "i40e")
-	k := newKernel(rng, l.Descriptors[0], l.Walks[0])
-	k.old = true
-	types, err := rewrite.OpenKernel(k.types(t))
+	k := driver.Random(rng, l.Descriptors[0], l.Walks[0])
+	types, err := rewrite.OpenKernel(typesOf(t, k, true))
 	require.NoError(t, err)
 	_, _, err = rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Kernel: types})
 	require.ErrorContains(t, err, "and pt_regs, as which memory is read on this kernel, has 16")
@@ -154,10 +154,11 @@ func TestCarrierEnds(t *testing.T) {
 // A member that lies farther than a load's offset can say is not read elsewhere.
 func TestMemberTooFar(t *testing.T) {
 	l := shipped(t, "i40e")
-	k := newKernel(random(t), l.Descriptors[0], l.Walks[0])
-	k.offsets["i40e_ring.desc"] = 1 << 16
-	k.sizes["i40e_ring"] = 1 << 17
-	types, err := rewrite.OpenKernel(k.types(t))
+	k := driver.Random(random(t), l.Descriptors[0], l.Walks[0])
+	far := k.Places["i40e_ring.desc"]
+	far.Offset = 1 << 16
+	k.Places["i40e_ring.desc"], k.Sizes["i40e_ring"] = far, 1<<17
+	types, err := rewrite.OpenKernel(typesOf(t, k, false))
 	require.NoError(t, err)
 	_, _, err = rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Kernel: types})
 	require.ErrorContains(t, err, "i40e_ring.desc lies 65536 bytes into its struct, and a load reaches 32767")

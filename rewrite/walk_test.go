@@ -4,25 +4,24 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	"github.com/cilium/ebpf/btf"
 	"github.com/stretchr/testify/require"
 
-	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/kernel"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
+	"github.com/hintjit/hintjit/verifier/driver"
 )
 
 // A walked is a NIC on a kernel where one of its layout's walks is the way.
 type walked struct {
 	nic
-	kernel *randomKernel
+	kernel *driver.Kernel
 	types  *rewrite.Kernel
 }
 
-func (w walked) String() string { return w.layout.NIC + "." + w.kernel.walk.Name }
+func (w walked) String() string { return w.layout.NIC + "." + w.kernel.Walk.Name }
 
 // walks are all of them, each on a kernel of its own.
 func walks(t *testing.T, rng *rand.Rand) []walked {
@@ -40,15 +39,13 @@ func walks(t *testing.T, rng *rand.Rand) []walked {
 				continue
 			}
 			d := l.Descriptors[0]
-			k := newKernel(rng, d, w)
-			types, err := rewrite.OpenKernel(k.types(t))
+			k := driver.Random(rng, d, w)
+			types, err := rewrite.OpenKernel(typesOf(t, k, false))
 			require.NoError(t, err)
 			carrier, err := types.Carrier()
 			require.NoError(t, err)
-			k.carrier = int64(carrier.ID)
-			// What the walk does not come by is not there.
-			k.descriptor = d.Restrict(func(s *layouts.State) bool { _, ok := w.TypeOf(s.At.Value); return ok })
-			out = append(out, walked{nic{l, k.descriptor}, k, types})
+			k.Carriers[carrier.Type] = int64(carrier.ID)
+			out = append(out, walked{nic{l, k.Descriptor}, k, types})
 		}
 	}
 	require.NotEmpty(t, out)
@@ -91,10 +88,10 @@ func TestShapesWalked(t *testing.T) {
 		rewritten, report, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
 		require.NoError(t, err)
 		if len(report.Programs) > 0 {
-			require.Equal(t, []string{w.kernel.walk.Name}, report.Walks)
+			require.Equal(t, []string{w.kernel.Walk.Name}, report.Walks)
 		}
 		in := newInterpreter(t, rewritten, m.order())
-		w.kernel.loadAll(t, in, m.big)
+		require.NoError(t, w.kernel.Answer(in.unit))
 		interpretAll(t, in, w.nic, packets)
 	})
 }
@@ -107,7 +104,7 @@ func TestShapesPortable(t *testing.T) {
 		rewritten, report, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk})
 		require.NoError(t, err)
 		in := newInterpreter(t, rewritten, m.order())
-		w.kernel.loadAll(t, in, m.big)
+		require.NoError(t, w.kernel.Answer(in.unit))
 		n := w.nic
 		n.descriptor = portableHints(n.descriptor, report)
 		interpretAll(t, in, n, packets)
@@ -126,15 +123,15 @@ func TestGuards(t *testing.T) {
 					rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
 				require.NoError(t, err)
 				in := newInterpreter(t, rewritten, runnable[2].order())
-				w.kernel.loadAll(t, in, false)
+				require.NoError(t, w.kernel.Answer(in.unit))
 				lengths := 0
 				for _, s := range worlds(rng, w.kernel) {
 					switch length, ok := s.hints(in.unit.Order)["pkt_len"]; {
-					case guard == rewrite.GuardOff && (s.world.generic || s.world.guarded()):
+					case guard == rewrite.GuardOff && s.world.Unguarded():
 						continue // wrong is what one gets
 					case guard == rewrite.GuardStrict && ok && w.descriptor.Hint("pkt_len") != nil:
-						if s.world.length = length; rng.IntN(2) == 0 {
-							s.world.length, s.world.other = length^1<<rng.IntN(10), true
+						if s.world.Length = length; rng.IntN(2) == 0 {
+							s.world.Length, s.world.Foreign = length^1<<rng.IntN(10), true
 							lengths++
 						}
 					}
@@ -155,8 +152,8 @@ func TestOtherKernel(t *testing.T) {
 			rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
 		require.NoError(t, err)
 		in := newInterpreter(t, rewritten, runnable[2].order())
-		w.kernel.carrier++
-		w.kernel.loadAll(t, in, false)
+		w.kernel.Carriers[kernel.Endless]++
+		require.NoError(t, w.kernel.Answer(in.unit))
 		_, err = in.run("header", worlds(rng, w.kernel)[0])
 		require.ErrorContains(t, err, "hintjit_rewritten_for_another_kernel", "%s", w)
 	}
@@ -172,82 +169,6 @@ func portableHints(d *layouts.Descriptor, r *rewrite.Report) *layouts.Descriptor
 		}
 	}
 	return &out
-}
-
-// loadAll answers the records of all instructions.
-func (k *randomKernel) loadAll(t *testing.T, in *interpreter, big bool) {
-	t.Helper()
-	for _, f := range in.unit.Funcs {
-		for i := range f.Insns {
-			k.load(t, &f.Insns[i], big)
-		}
-	}
-}
-
-// load answers the CO-RE record of an instruction that a walk has inserted, as
-// libbpf does (src/relo_core.c of 1.1), from what the kernel is made of.
-func (k *randomKernel) load(t *testing.T, in *code.Insn, big bool) {
-	t.Helper()
-	if in.CORE == nil {
-		return
-	}
-	typ, mine := strings.CutSuffix(in.CORE.Type.TypeName(), "___walk")
-	if !mine {
-		return
-	}
-	name := typ
-	if path := memberNames(in.CORE); path != "" {
-		name += "." + path
-	}
-	off, there := k.offsets[name]
-	n := int64(off)
-	switch in.CORE.Kind {
-	case code.FieldByteOffset:
-	case code.FieldExists:
-		n, there = bit64(there), true
-	case code.TypeExists:
-		n, there = bit64(k.sizes[typ] != 0), true
-	case code.TypeSize:
-		n, there = int64(k.sizes[typ]), k.sizes[typ] != 0
-	case code.TypeIDTarget:
-		n, there = k.carrier, true
-	case code.FieldLShiftU64:
-		n = int64(64 - k.bits[name] - k.widths[name])
-		if big {
-			n = int64(56 + k.bits[name])
-		}
-	case code.FieldRShiftU64:
-		n = int64(64 - k.widths[name])
-	default:
-		require.Fail(t, fmt.Sprintf("record of kind %d", in.CORE.Kind))
-	}
-	if !there {
-		return // a loader poisons it; the way that it is on must not be taken
-	}
-	if in.OpCode.Class().IsLoad() {
-		require.Zero(t, in.Offset, "%v", in.Instruction)
-		in.Offset = int16(n)
-	} else {
-		in.Constant = n
-	}
-}
-
-func bit64(b bool) int64 { return int64(bit(b)) }
-
-// memberNames is the path of names that a record asks for, "" for the struct
-// itself.
-func memberNames(c *code.CORE) string {
-	if c.Kind >= code.TypeIDLocal {
-		return ""
-	}
-	var names []string
-	typ := btf.UnderlyingType(c.Type)
-	for _, i := range c.Access[1:] {
-		m := typ.(*btf.Struct).Members[i]
-		names = append(names, m.Name)
-		typ = btf.UnderlyingType(m.Type)
-	}
-	return strings.Join(names, ".")
 }
 
 // The verifier here takes every shape, for the NICs whose drivers this kernel has,

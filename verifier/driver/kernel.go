@@ -1,0 +1,151 @@
+// Package driver models what lies in memory behind an XDP program's context: a
+// kernel's structures and a driver's, as a walk to the descriptor goes through
+// them. It is the ground that rewritten programs are executed on.
+//
+// It knows layouts and kernels. Like everything below verifier it knows nothing
+// of how a program was made, so that it can not share a mistake with that.
+package driver
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/hintjit/hintjit/internal/kernel"
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// Kernel says where one kernel has what a walk names.
+type Kernel struct {
+	Walk *layouts.Walk
+	// Descriptor is the layout's, without what needs a state that the walk does not
+	// come by on this kernel.
+	Descriptor *layouts.Descriptor
+	Places     map[string]kernel.Place // of members: "i40e_ring.desc"
+	Sizes      map[string]int          // of structs
+	Carriers   map[string]int64        // type ids of structs that memory can be read as
+}
+
+// Where Random puts things.
+const (
+	structSize  = 8192
+	embedded    = 4096 // where structs in structs lie
+	apart       = 2048 // and how far from each other
+	wrapped     = 2048 // where members lie that are behind an xdp_buff
+	memberSlots = 120  // of 8 bytes
+)
+
+// Random makes a kernel that a walk is for and whose members lie wherever chance
+// put them: programs may count on no offset. d is the descriptor that the walk
+// leads to.
+func Random(rng *rand.Rand, d *layouts.Descriptor, w *layouts.Walk) *Kernel {
+	k := &Kernel{Walk: w, Places: map[string]kernel.Place{}, Sizes: map[string]int{},
+		Carriers: map[string]int64{kernel.Endless: 1 + rng.Int64N(1<<20)}}
+	for _, o := range named(d, w) {
+		k.scatter(rng, o.Member, o.Int)
+	}
+	k.Sizes[deviceQueue] = 192 + 64*rng.IntN(2)
+	k.Places[deviceQueue+".xdp_rxq"] = kernel.Place{Offset: 64 * rng.IntN(2), Size: 64}
+	k.restrict(d)
+	return k
+}
+
+// restrict leaves of a descriptor what the walk comes by.
+func (k *Kernel) restrict(d *layouts.Descriptor) {
+	k.Descriptor = d.Restrict(func(s *layouts.State) bool {
+		typ, ok := k.Walk.TypeOf(s.At.Value)
+		if !ok || s.At.Kind != layouts.MemberValue {
+			return ok
+		}
+		_, ok = k.Places[layouts.Member{Type: typ, Path: s.At.Member.Path}.String()]
+		return ok
+	})
+}
+
+// deviceQueue is the struct that a device has an array of, one a receive queue.
+const deviceQueue = "netdev_rx_queue"
+
+// Members of the kernel's own that every walk and its guards go by.
+var (
+	xdpRXQ     = ofKernel(layouts.XDP, "xdp_buff", "rxq", 64)
+	xdpData    = ofKernel(layouts.XDP, "xdp_buff", "data", 64)
+	xdpDataEnd = ofKernel(layouts.XDP, "xdp_buff", "data_end", 64)
+	xdpFlags   = ofKernel(layouts.XDP, "xdp_buff", "flags", 32)
+	rxqDev     = ofKernel(layouts.RXQ, "xdp_rxq_info", "dev", 64)
+	rxqIndex   = ofKernel(layouts.RXQ, "xdp_rxq_info", "queue_index", 32)
+	devQueues  = ofKernel(layouts.Dev, "net_device", "_rx", 64)
+)
+
+func ofKernel(value, typ, member string, bits int) layouts.Operand {
+	return layouts.Operand{Kind: layouts.MemberValue, Value: value, Member: layouts.Member{Type: typ, Path: []string{member}},
+		Int: layouts.Integer{Bits: bits, Pointer: bits == 64}}
+}
+
+// named lists the members that a walk, its guards and the descriptor's state are
+// about; those of the kernel's own first.
+func named(d *layouts.Descriptor, w *layouts.Walk) []layouts.Operand {
+	out := []layouts.Operand{xdpRXQ, xdpData, xdpDataEnd, xdpFlags, rxqDev, rxqIndex, devQueues}
+	for _, q := range w.Has {
+		out = append(out, layouts.Operand{Member: q.Member, Int: q.Form})
+	}
+	for _, s := range w.Steps {
+		for _, o := range []layouts.Operand{s.A, s.B} {
+			if o.Kind >= layouts.MemberValue {
+				out = append(out, o)
+			}
+		}
+	}
+	for _, s := range d.State {
+		if typ, ok := w.TypeOf(s.At.Value); ok && s.At.Kind == layouts.MemberValue {
+			out = append(out, layouts.Operand{Member: layouts.Member{Type: typ, Path: s.At.Member.Path}, Int: s.At.Int})
+		}
+	}
+	return out
+}
+
+// scatter gives a member a place that no other has.
+func (k *Kernel) scatter(rng *rand.Rand, m layouts.Member, form layouts.Integer) {
+	if k.Sizes[m.Type] == 0 {
+		k.Sizes[m.Type] = structSize
+	}
+	name := m.String()
+	if _, ok := k.Places[name]; ok || len(m.Path) == 0 {
+		return
+	}
+	taken := map[int]bool{}
+	structs := 0
+	for other, p := range k.Places {
+		if strings.HasPrefix(other, m.Type+".") {
+			taken[p.Offset/8] = true
+			if !p.Integer {
+				structs++
+			}
+		}
+	}
+	at := rng.IntN(memberSlots)
+	for taken[at] {
+		at = rng.IntN(memberSlots)
+	}
+	p := kernel.Place{Offset: 8 * at, Size: form.Bits / 8, Integer: form.Bits > 0}
+	switch {
+	case form.Bits == 0: // apart: one may be the descriptor, or the queue with members of its own
+		p.Offset += embedded + apart*structs
+		p.Size = 64
+	case k.isWrapper(m.Type):
+		p.Offset += wrapped
+	}
+	if form.Bits == 8 || form.BitField {
+		p.Offset += rng.IntN(8)
+	}
+	if form.BitField {
+		p.Size, p.Bit, p.Bits = 1, rng.IntN(9-form.Bits), form.Bits
+	}
+	k.Places[name] = p
+}
+
+// isWrapper tells whether a struct begins with an xdp_buff.
+func (k *Kernel) isWrapper(typ string) bool {
+	return slices.ContainsFunc(k.Walk.Steps, func(s layouts.Step) bool {
+		return s.Type == typ && s.Op == layouts.Copy && s.A.Kind == layouts.Named && s.A.Value == layouts.XDP
+	})
+}

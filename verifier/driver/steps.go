@@ -1,0 +1,108 @@
+package driver
+
+import "github.com/hintjit/hintjit/layouts"
+
+// step makes a step of the walk come to what it should; a check that is broken
+// does not hold.
+func (b *memory) step(s *layouts.Step, broken bool) {
+	switch s.Op {
+	case layouts.Copy:
+		b.copyStep(s)
+	case layouts.ContainerOf:
+		if b.at[s.Name] == 0 {
+			b.at[s.Name] = b.at[s.A.Value] - b.offset(s.B.Member)
+		}
+	case layouts.AddScaled:
+		n := b.number(s.B) * s.Scale
+		if s.A.Kind != layouts.MemberValue {
+			b.at[s.Name] = b.number(s.A) + n
+			return
+		}
+		b.at[s.Name] = b.room()
+		b.put(s.A, b.at[s.Name]-n)
+	case layouts.Sub64:
+		from := b.number(s.A)
+		v, ok := b.wanted(s.Name)
+		if ok && s.B.Kind == layouts.MemberValue {
+			b.put(s.B, from-v)
+		} else {
+			v = from - b.number(s.B)
+		}
+		b.at[s.Name] = v
+	case layouts.Previous:
+		count := 2 + b.rng.Uint64N(63)
+		i := b.rng.Uint64N(count)
+		if b.rng.IntN(3) == 0 {
+			i = 0
+		}
+		b.put(s.A, i)
+		b.put(s.B, count)
+		b.at[s.Name] = (i + count - 1) % count
+	case layouts.Same:
+		if same, ok := b.wanted(s.Name); ok && s.A.Kind == layouts.MemberValue {
+			b.put(s.A, b.number(s.B)+1-same)
+		}
+	case layouts.Require, layouts.Differ:
+		if s.A.Kind == layouts.MemberValue {
+			v := b.number(s.B)
+			if broken != (s.Op == layouts.Differ) {
+				v += 1 + b.rng.Uint64N(1<<7)
+			}
+			b.put(s.A, v)
+		}
+	}
+}
+
+func (b *memory) copyStep(s *layouts.Step) {
+	switch {
+	case s.A.Kind != layouts.MemberValue:
+		b.at[s.Name] = b.number(s.A)
+		return
+	case !s.A.Int.Pointer:
+		v, ok := b.wanted(s.Name)
+		if b.at[s.Name] = v; !ok {
+			b.at[s.Name] = b.number(s.A)
+		}
+		b.put(s.A, b.at[s.Name])
+		return
+	}
+	if v, ok := b.wanted(s.Name); ok && v == 0 {
+		b.at[s.Name] = 0
+	} else if b.at[s.Name] == 0 {
+		b.at[s.Name] = b.room()
+	}
+	b.put(s.A, b.at[s.Name])
+}
+
+// number is what an operand is: chosen, when it is a member nobody asked for
+// yet, and put there.
+func (b *memory) number(o layouts.Operand) uint64 {
+	switch o.Kind {
+	case layouts.Number:
+		return o.N
+	case layouts.Named:
+		return b.at[o.Value]
+	case layouts.MemberAddress:
+		return b.at[o.Value] + b.offset(o.Member)
+	case layouts.SizeOf:
+		return (uint64(b.Kernel.Sizes[o.Member.Type]) + o.N - 1) &^ (o.N - 1)
+	}
+	switch o.String() {
+	case "rxq.dev":
+		return b.at[layouts.Dev]
+	case "xdp.rxq":
+		return b.at[layouts.RXQ]
+	case "xdp.data":
+		if b.data == 0 {
+			b.data = b.room()
+			b.put(xdpData, b.data)
+		}
+		return b.data
+	}
+	v, ok := b.wanted(o.String())
+	if !ok {
+		v = b.rng.Uint64N(100)
+	}
+	b.put(o, v)
+	return v
+}
