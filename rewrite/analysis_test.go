@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/rewrite"
+	"github.com/hintjit/hintjit/verifier"
 )
 
 // readSpec is the collection of a C text.
@@ -136,4 +137,22 @@ func TestCollectionOtherType(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.ErrorContains(t, err, "SchedCLS")
 	require.Equal(t, before.Programs["asking"].Instructions, spec.Programs["asking"].Instructions)
+}
+
+// A program may ask what the NIC gives, and read nothing of it.
+func TestOnlyAsked(t *testing.T) {
+	object := compileText(t, `#include "shapes.h"
+		struct hintjit_rx { __u32 rx_hash, src_ip4; } CORE;
+		SEC("xdp") int asking(struct xdp_md *ctx)
+		{
+			const struct hintjit_rx *h = 0;
+
+			return field_exists(h->rx_hash) + 2 * field_exists(h->src_ip4);
+		}`, runnable[2])
+	rewritten, _, err := rewrite.Object(object, rewrite.Options{NIC: "i40e", Reach: rewrite.Meta})
+	require.NoError(t, err)
+	m := &verifier.Machine{Unit: newInterpreter(t, rewritten, runnable[2].order()).unit, Packet: make([]byte, 64)}
+	ret, err := m.Run("asking")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, ret, "i40e gives a hash and no address")
 }

@@ -184,8 +184,12 @@ func (p *plan) otherwise(l load) *declaration {
 	return nil
 }
 
-// flavoured finds a declaration that has members elsewhere than the main one.
+// flavoured finds a declaration that has members elsewhere than the main one, of
+// which there is none where nothing calls hintjit_rx.
 func (p *plan) flavoured() *declaration {
+	if p.main == nil {
+		return nil
+	}
 	for _, d := range p.decls {
 		for off := int64(0); off < int64(max(d.size, p.main.size)); off += 8 {
 			if !slices.Equal(p.t.parts(d, off, 8, ^uint64(0)), p.t.parts(p.main, off, 8, ^uint64(0))) {
