@@ -6,6 +6,7 @@ import (
 	"math"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/layouts"
@@ -222,8 +223,8 @@ func declared(t *target, name string) (layouts.Declaration, bool) {
 	if d, ok := vendor(t.layout, name); ok {
 		return d, true
 	}
-	for _, nic := range layouts.Names() {
-		if l, err := layouts.Shipped(nic); err == nil && l.NIC != t.layout.NIC {
+	for _, l := range shipped() {
+		if l.NIC != t.layout.NIC {
 			if d, ok := vendor(l, name); ok {
 				return d, true
 			}
@@ -231,6 +232,17 @@ func declared(t *target, name string) (layouts.Declaration, bool) {
 	}
 	return layouts.Declaration{}, false
 }
+
+// shipped are all layouts, read once: a struct may have a thousand members that
+// are to be looked up in them.
+var shipped = sync.OnceValue(func() (out []*layouts.Layout) {
+	for _, nic := range layouts.Names() {
+		if l, err := layouts.Shipped(nic); err == nil {
+			out = append(out, l)
+		}
+	}
+	return out
+})
 
 func vendor(l *layouts.Layout, name string) (layouts.Declaration, bool) {
 	for _, d := range l.Descriptors {
