@@ -142,7 +142,7 @@ func before(in *code.Insn, d *Bits, args int, floor uint64) {
 	case in.IsExit():
 		*d = Bits{asm.R0: all}
 	case in.IsBranch() && !in.IsGoto() && !in.IsMayGoto():
-		beforeCompare(in, d)
+		beforeCompare(in, d, floor)
 	}
 }
 
@@ -195,7 +195,7 @@ func Reads(in *code.Insn) []asm.Register {
 	return []asm.Register{in.Dst, in.Src}
 }
 
-func beforeCompare(in *code.Insn, d *Bits) {
+func beforeCompare(in *code.Insn, d *Bits, floor uint64) {
 	m := all
 	if in.OpCode.Class() == asm.Jump32Class {
 		m = low32
@@ -207,7 +207,9 @@ func beforeCompare(in *code.Insn, d *Bits) {
 	}
 	switch op, k := in.OpCode.JumpOp(), in.Constant; {
 	case op == asm.JSet:
-		m &= uint64(k)
+		if m &= uint64(k); m == 0 { // never taken, and yet it reads
+			m = floor
+		}
 	case (op == asm.JSLT || op == asm.JSGE) && k == 0, (op == asm.JSGT || op == asm.JSLE) && k == -1:
 		m &^= m >> 1 // the sign decides
 	}

@@ -259,3 +259,17 @@ func random(t *testing.T) *rand.Rand {
 	t.Logf("TEST_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
 }
+
+// What an instruction reads is live, though it makes no difference: the kernel
+// wants it to be initialised.
+func TestReadIsLive(t *testing.T) {
+	for _, in := range []asm.Instruction{
+		asm.JSet.Imm(asm.R5, 0, ""), asm.JSet.Imm32(asm.R5, 0, ""), asm.And.Imm(asm.R5, 0), asm.Or.Imm(asm.R5, -1),
+		asm.RSh.Imm32(asm.R5, 31), asm.Mov.Reg(asm.R6, asm.R5), asm.Mul.Imm(asm.R5, 0),
+	} {
+		read := code.New(in)
+		var d flow.Bits
+		flow.Before(&read, &d, 0)
+		require.NotZero(t, d[asm.R5], "%v", in)
+	}
+}
