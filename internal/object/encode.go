@@ -132,7 +132,7 @@ func (e *encoder) start() error {
 		return fmt.Errorf("section .BTF: %w", err)
 	}
 	if ext := e.f.ext; ext != nil {
-		if slices.ContainsFunc(ext.header[extHeaderSize+8*ext.parts:], func(b byte) bool { return b != 0 }) {
+		if ext.hasUnknown(c.order) {
 			return fmt.Errorf("section .BTF.ext: header of %d bytes names parts that are not known", len(ext.header))
 		}
 		e.ext = newExtBuilder(ext, c.order, e.btf)

@@ -3,6 +3,7 @@ package object
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,6 +41,18 @@ type extInfo struct {
 	// tails are the bytes after what we know of a record, where a newer compiler
 	// writes more, by *code.Line, *code.CORE or *function.
 	tails map[any][]byte
+}
+
+// hasUnknown tells whether the header names a part that is not empty and that
+// nothing is known of. clang 9 names an empty one.
+func (x *extInfo) hasUnknown(order byteOrder) bool {
+	rest := x.header[extHeaderSize+8*x.parts:]
+	for ; len(rest) >= 8; rest = rest[8:] {
+		if order.Uint32(rest[4:]) != 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(rest, func(b byte) bool { return b != 0 })
 }
 
 // readExt hangs the records of .BTF.ext on their instructions.
@@ -153,6 +166,9 @@ func (f *File) codeSection(name string) *codeSection {
 // record hangs one record on its instruction.
 func (r *extReader) record(part int, cs *codeSection, rec []byte) error {
 	word := func(i int) uint32 { return r.f.elf.order.Uint32(rec[4*i:]) }
+	if r.f.overridden(cs, uint64(word(0))) {
+		return nil
+	}
 	fn, insn := r.f.at(cs, uint64(word(0)))
 	if insn < 0 {
 		return fmt.Errorf("offset %d is not the start of an instruction of a function", word(0))
@@ -308,6 +324,7 @@ func (b *extBuilder) add(part int, cs *codeSection, key any, words ...uint32) {
 // (btf_ext_setup_info).
 func (b *extBuilder) bytes(f *File) []byte {
 	out := append([]byte(nil), b.header...)
+	clear(out[extHeaderSize+8*b.parts:]) // parts that are empty, at offsets of the old file
 	for part := range b.parts {
 		start := len(out)
 		for _, cs := range f.sections {

@@ -260,6 +260,12 @@ func (f *File) readRelocs() error {
 }
 
 func (f *File) giveReloc(cs *codeSection, r reloc) error {
+	if len(cs.functions) == 0 {
+		return errors.New("in a section without functions: no symbol of type FUNC, as clang 8 and later make them")
+	}
+	if f.overridden(cs, r.offset) {
+		return nil
+	}
 	fn, insn := f.at(cs, r.offset)
 	if insn < 0 {
 		return fmt.Errorf("offset %d is not the start of an instruction of a function", r.offset)
@@ -282,19 +288,33 @@ func (f *File) giveReloc(cs *codeSection, r reloc) error {
 // at returns the function and the instruction at an offset of a section; insn is
 // -1 when no instruction starts there.
 func (f *File) at(cs *codeSection, offset uint64) (fn int, insn int32) {
-	if offset%slotSize != 0 || offset/slotSize >= uint64(len(cs.insns)) {
+	fn = f.functionAt(cs, offset)
+	if fn < 0 || offset%slotSize != 0 {
 		return 0, -1
 	}
+	return fn, cs.insns[offset/slotSize]
+}
+
+// functionAt returns the function that an offset of a section is in, -1: none.
+func (f *File) functionAt(cs *codeSection, offset uint64) int {
 	i, exact := slices.BinarySearchFunc(cs.functions, offset, func(fn int, offset uint64) int {
 		return cmp.Compare(f.functions[fn].start, offset)
 	})
 	if !exact {
 		i--
 	}
-	if i < 0 {
-		return 0, -1
+	if i < 0 || offset >= f.functions[cs.functions[i]].end {
+		return -1
 	}
-	return cs.functions[i], cs.insns[offset/slotSize]
+	return cs.functions[i]
+}
+
+// overridden tells whether an instruction belongs to no function: bpftool gen
+// object leaves the code of a weak function where another object has a strong
+// one, and what describes it. Loaders pass over both
+// (bpf_object__collect_prog_relos in libbpf 1.1).
+func (f *File) overridden(cs *codeSection, offset uint64) bool {
+	return offset%slotSize == 0 && offset/slotSize < uint64(len(cs.insns)) && f.functionAt(cs, offset) < 0
 }
 
 // readCalls finds out what calls and wide loads refer to.
