@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -255,37 +254,4 @@ func TestCheckedValuesFit(t *testing.T) {
 			require.LessOrEqual(t, v, largest, "%v", c)
 		}
 	}
-}
-
-func FuzzLoad(f *testing.F) {
-	for _, pattern := range []string{"*.yaml", "testdata/*.yaml", "testdata/errors/*.yaml"} {
-		files, err := filepath.Glob(pattern)
-		require.NoError(f, err)
-		for _, file := range files {
-			data, err := os.ReadFile(file)
-			require.NoError(f, err)
-			f.Add(data, []byte{0xff})
-		}
-	}
-	f.Fuzz(func(t *testing.T, file, desc []byte) {
-		l, err := Load("x.yaml", file)
-		if (l == nil) == (err == nil) {
-			t.Fatalf("want a layout or an error, got %v and %v", l, err)
-		}
-		if err != nil {
-			return
-		}
-		var errs Errors
-		check(l, &errs)
-		assert.Empty(t, errs.List)
-		_ = outline(l)
-		for _, d := range l.Descriptors {
-			whole := append(desc[:len(desc):len(desc)], make([]byte, maxSize)...)
-			assert.Empty(t, d.Decode(make([]byte, maxSize), binary.LittleEndian), "hints in a descriptor of zeros")
-			for name, v := range d.Decode(whole, binary.BigEndian) {
-				assert.LessOrEqual(t, v, ones(8*d.Hint(name).Decl.Bytes))
-			}
-			d.Decode(desc, binary.LittleEndian)
-		}
-	})
 }

@@ -75,6 +75,8 @@ func parseBits(s string, word Word) ([]BitRange, error) {
 	for _, part := range strings.Fields(s) {
 		r, ok := parseBitRange(part, word)
 		switch {
+		case len(bits) == maxItems: // descriptors copy what they extend
+			return nil, fmt.Errorf("more than %d bit ranges, and a field has at most 64 bits", maxItems)
 		case !ok:
 			return nil, fmt.Errorf("bad bit range %s: want wN[msb:lsb], wN[bit] or wN", quote(part))
 		case r.MSB < r.LSB:
