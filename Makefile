@@ -20,8 +20,8 @@ WARNINGS := -Wall -Wextra -Werror
 BPF_FLAGS := -O2 -g -mcpu=v3 $(WARNINGS) -nostdlibinc -isystem ../include \
 	-fno-ident -ffile-prefix-map="$$PWD"=
 
-EXAMPLES := $(wildcard bpf/examples/*.c)
-OBJECTS := $(EXAMPLES:.c=.el.o) $(EXAMPLES:.c=.eb.o)
+SOURCES := $(wildcard bpf/examples/*.c bpf/selftest/*.c)
+OBJECTS := $(SOURCES:.c=.el.o) $(SOURCES:.c=.eb.o)
 HEADERS := bpf/hintjit.h $(wildcard bpf/include/*/*.h)
 
 .PHONY: help run test test-vm test-vm-all objects bench lint lint-go lint-c check fresh-objects deps clang-version
@@ -33,7 +33,7 @@ help:
 	@echo 'make test      all tests; what can not run here is skipped and listed'
 	@echo 'make test-vm   boot kernel 6.12 in QEMU and hold hints against what its drivers see'
 	@echo 'make test-vm-all  the same on every kernel of docs/vm.md'
-	@echo 'make objects   rebuild bpf/examples/*.o with clang $(CLANG_VERSION)'
+	@echo 'make objects   rebuild bpf/*/*.o with clang $(CLANG_VERSION)'
 	@echo 'make bench     the benchmarks'
 	@echo 'make lint      gofmt, go vet, golangci-lint, and the C sources'
 	@echo 'make check     all that CI runs'
@@ -71,10 +71,10 @@ deps:
 objects: $(OBJECTS)
 
 # In its own folder, so that a source is named "l4lb.c" in what it is compiled to.
-bpf/examples/%.el.o: bpf/examples/%.c $(HEADERS) | clang-version
+bpf/%.el.o: bpf/%.c $(HEADERS) | clang-version
 	cd $(@D) && $(CLANG) -target bpfel $(BPF_FLAGS) -c $(<F) -o $(@F) && $(STRIP) -g $(@F)
 
-bpf/examples/%.eb.o: bpf/examples/%.c $(HEADERS) | clang-version
+bpf/%.eb.o: bpf/%.c $(HEADERS) | clang-version
 	cd $(@D) && $(CLANG) -target bpfeb $(BPF_FLAGS) -c $(<F) -o $(@F) && $(STRIP) -g $(@F)
 
 clang-version:
@@ -85,7 +85,7 @@ clang-version:
 # The committed objects are what the sources give.
 fresh-objects:
 	@$(MAKE) --always-make --no-print-directory objects
-	@git diff --stat --exit-code -- bpf/examples || \
+	@git diff --stat --exit-code -- bpf/examples bpf/selftest || \
 		{ echo 'check: objects differ from their sources: run make objects and commit them' >&2; exit 1; }
 
 lint: lint-go lint-c
@@ -95,8 +95,8 @@ lint-go:
 	$(GO) vet ./...
 	$(GO) run $(GOLANGCI_LINT) run ./...
 
-# The examples with the system's headers: that is how a user compiles them.
+# The same with the system's headers: that is how a user compiles them.
 SYSTEM_FLAGS := -target bpf -O2 -g $(WARNINGS) -I/usr/include/$(shell gcc -print-multiarch 2>/dev/null)
 
 lint-c:
-	@for source in $(EXAMPLES); do $(CLANG) $(SYSTEM_FLAGS) -fsyntax-only $$source || exit 1; done
+	@for source in $(SOURCES); do $(CLANG) $(SYSTEM_FLAGS) -fsyntax-only $$source || exit 1; done

@@ -17,15 +17,12 @@ import (
 
 // loadFlags is what the user asked of "hintjit load".
 type loadFlags struct {
-	in         string
-	dev        string
-	program    string
-	pin        string // "": pinFolder and the interface's name
-	detach     bool
-	layout     string
-	descriptor string
-	reach      string
-	guard      string
+	in      string
+	dev     string
+	program string
+	pin     string // "": pinFolder and the interface's name
+	detach  bool
+	target  target
 }
 
 // pinFolder holds the links of interfaces, each under the interface's name.
@@ -60,10 +57,7 @@ to be pinned by name are pinned in /sys/fs/bpf, where libbpf has them.`,
 	flags.StringVar(&f.program, "program", "", "the program's `NAME` (default the only one)")
 	flags.StringVar(&f.pin, "pin", "", "pin the link at `PATH` (default "+pinFolder+"/IFACE)")
 	flags.BoolVar(&f.detach, "detach", false, "take off the program that a link pinned by load attaches")
-	flags.StringVar(&f.reach, "reach", string(rewrite.Auto), "`HOW` to get at the descriptor: auto, walk, meta or kfunc")
-	flags.StringVar(&f.guard, "guard", string(rewrite.GuardOn), guardUsage)
-	flags.StringVar(&f.descriptor, "descriptor", "", "the descriptor's `NAME`, as hintjit nics NIC lists them (default the first)")
-	flags.StringVar(&f.layout, "layout", "", "take the NIC's layout from `FILE.yaml`")
+	f.target.add(cmd)
 	return cmd
 }
 
@@ -89,10 +83,7 @@ func (f *loadFlags) run(stdout io.Writer) error {
 	if f.detach {
 		return f.takeOff(stdout)
 	}
-	if err := checkReach(rewrite.Reach(f.reach)); err != nil {
-		return err
-	}
-	if err := checkGuard(rewrite.Guard(f.guard)); err != nil {
+	if err := f.target.check(); err != nil {
 		return err
 	}
 	object, err := readObject(f.in, f.program)
@@ -103,7 +94,7 @@ func (f *loadFlags) run(stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	opts, err := f.options(dev)
+	opts, err := f.target.options(dev)
 	if err != nil {
 		return err
 	}
@@ -111,7 +102,13 @@ func (f *loadFlags) run(stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := checkMachine(dev, object, pin); err != nil {
+	if err := checkMachine(object); err != nil {
+		return err
+	}
+	if err := netdev.CheckPin(pin); err != nil {
+		return err
+	}
+	if err := checkFree(dev); err != nil {
 		return err
 	}
 	report, err := rewrite.Collection(object.spec, opts)
@@ -130,35 +127,10 @@ func (f *loadFlags) run(stdout io.Writer) error {
 		return err
 	}
 	summarize(stdout, f.in, dev.Name, report)
-	f.tellHints(stdout, dev, opts, report)
+	tellHints(stdout, dev, opts, report)
 	tellMaps(stdout, loaded, object.program)
 	fmt.Fprintf(stdout, "attached to %s in the driver, pinned at %s\n", dev.Name, pin)
 	return nil
-}
-
-// options finds the layout for the interface's driver.
-func (f *loadFlags) options(dev *netdev.Interface) (opts rewrite.Options, err error) {
-	if f.layout == "" {
-		if opts, err = rewrite.ForInterface(dev.Name); err != nil {
-			return opts, err
-		}
-	} else {
-		if err := dev.Suitable(); err != nil {
-			return opts, err
-		}
-		layout, err := loadLayout(f.layout)
-		if err != nil {
-			return opts, err
-		}
-		drivers := dev.Drivers()
-		if !slices.ContainsFunc(drivers, func(driver string) bool { return isFor(layout, driver) }) {
-			return opts, usageError("a layout fits one driver's descriptors: name one for "+drivers[0],
-				"--layout %s: is for %s, and the driver of %s is %s", f.layout, layout.NIC, dev.Name, strings.Join(drivers, " or "))
-		}
-		opts.Layout = layout
-	}
-	opts.Descriptor, opts.Reach, opts.Guard = f.descriptor, rewrite.Reach(f.reach), rewrite.Guard(f.guard)
-	return opts, nil
 }
 
 // pinPath is where the link of an interface is pinned.
@@ -192,11 +164,8 @@ func (f *loadFlags) takeOff(stdout io.Writer) error {
 }
 
 // tellHints tells which hints the interface's NIC gives as it is set up.
-func (f *loadFlags) tellHints(w io.Writer, dev *netdev.Interface, opts rewrite.Options, report *rewrite.Report) {
-	layout := opts.Layout
-	if layout == nil {
-		layout, _ = layouts.Shipped(opts.NIC) // it was there to be rewritten for
-	}
+func tellHints(w io.Writer, dev *netdev.Interface, opts rewrite.Options, report *rewrite.Report) {
+	layout := layoutOf(opts)
 	features, err := dev.ReadFeatures()
 	if err != nil {
 		fmt.Fprintf(w, "warning: %v: whether settings are on is not known\n", err)

@@ -53,6 +53,7 @@ func rootCommand() *cobra.Command {
 programs that read the receive descriptor of one NIC.`,
 		Example: `  hintjit rewrite prog.o --nic i40e     write prog.i40e.o
   hintjit load prog.o --dev eth0        rewrite it for that interface's NIC and attach it
+  hintjit selftest --dev eth0           hold that NIC's hints against what else tells of its packets
   hintjit nics                          list the NICs that are supported
   hintjit nics i40e                     show where i40e keeps each hint
   hintjit demo                          rewrite and run a bundled example`,
@@ -75,7 +76,7 @@ programs that read the receive descriptor of one NIC.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(cmd.CommandPath()+" --help lists the flags", "%w", err)
 	})
-	root.AddCommand(rewriteCommand(), loadCommand(), nicsCommand(), demoCommand(), versionCommand())
+	root.AddCommand(rewriteCommand(), loadCommand(), selftestCommand(), nicsCommand(), demoCommand(), versionCommand())
 	return root
 }
 

@@ -90,20 +90,15 @@ func keepCallable(spec *ebpf.CollectionSpec, program string) {
 
 // checkMachine looks for all that stands in the way on this machine, whatever the
 // rewrite makes of the program.
-func checkMachine(dev *netdev.Interface, object *loadObject, pin string) error {
-	process, err := netdev.Self()
-	if err != nil {
+func checkMachine(object *loadObject) error {
+	if err := checkRights(netdev.BPF, netdev.NetAdmin); err != nil {
 		return err
 	}
-	if err := checkProcess(process, netdev.BPF, netdev.NetAdmin); err != nil {
-		return err
-	}
-	if err := checkLockdown(netdev.KernelLockdown(), object); err != nil {
-		return err
-	}
-	if err := netdev.CheckPin(pin); err != nil {
-		return err
-	}
+	return checkLockdown(netdev.KernelLockdown(), object)
+}
+
+// checkFree wants nothing attached to the interface.
+func checkFree(dev *netdev.Interface) error {
 	if a := dev.Attached; a != nil {
 		return &hintedError{fmt.Errorf("interface %s: has an XDP program already (%s mode, id %d)", dev.Name, a.Mode, a.Program),
 			fmt.Sprintf("bpftool net show dev %s tells which; ip link set dev %s xdp off takes off one that no link holds", dev.Name, dev.Name)}
@@ -116,14 +111,19 @@ func checkReached(reach rewrite.Reach, object *loadObject) error {
 	if reach != rewrite.Walk {
 		return nil
 	}
+	if err := checkRights(netdev.PerfMon); err != nil {
+		return fmt.Errorf("reach walk: %w", err)
+	}
+	return checkLicence(object)
+}
+
+// checkRights wants capabilities of this process.
+func checkRights(want ...netdev.Capability) error {
 	process, err := netdev.Self()
 	if err != nil {
 		return err
 	}
-	if err := checkProcess(process, netdev.PerfMon); err != nil {
-		return fmt.Errorf("reach walk: %w", err)
-	}
-	return checkLicence(object)
+	return checkProcess(process, want...)
 }
 
 func checkProcess(process netdev.Process, want ...netdev.Capability) error {

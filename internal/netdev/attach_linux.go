@@ -3,6 +3,7 @@ package netdev
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -44,9 +45,9 @@ func CheckPin(path string) error {
 // AttachNative attaches a program in the interface's driver and pins the link,
 // which then holds until Detach. Nothing stays attached when it fails.
 func AttachNative(dev *Interface, program *ebpf.Program, pin string) error {
-	l, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: dev.Index, Flags: link.XDPDriverMode})
+	l, err := attach(dev, program)
 	if err != nil {
-		return refusal(dev, err)
+		return err
 	}
 	if err = os.MkdirAll(filepath.Dir(pin), 0o700); err == nil {
 		err = l.Pin(pin)
@@ -55,6 +56,20 @@ func AttachNative(dev *Interface, program *ebpf.Program, pin string) error {
 		err = &PinError{pin, withoutPath(err).Error(), "the program was taken off again; pin elsewhere"}
 	}
 	return errors.Join(err, l.Close()) // of an unpinned link, this detaches
+}
+
+// AttachMeanwhile attaches a program in the interface's driver until what it returns
+// is closed, or the process ends.
+func AttachMeanwhile(dev *Interface, program *ebpf.Program) (io.Closer, error) {
+	return attach(dev, program)
+}
+
+func attach(dev *Interface, program *ebpf.Program) (link.Link, error) {
+	l, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: dev.Index, Flags: link.XDPDriverMode})
+	if err != nil {
+		return nil, refusal(dev, err)
+	}
+	return l, nil
 }
 
 // withoutPath leaves out what the message names anyway.

@@ -4,6 +4,7 @@ package netdev
 
 import (
 	"errors"
+	"io"
 
 	"github.com/cilium/ebpf"
 )
@@ -19,3 +20,6 @@ func KernelLockdown() Lockdown                             { return LockdownUnkn
 func CheckPin(string) error                                { return errLinux }
 func AttachNative(*Interface, *ebpf.Program, string) error { return errLinux }
 func Detach(string, int) error                             { return errLinux }
+func (i *Interface) RSSKey() ([]byte, error)               { return nil, errLinux }
+
+func AttachMeanwhile(*Interface, *ebpf.Program) (io.Closer, error) { return nil, errLinux }
