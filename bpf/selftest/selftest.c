@@ -70,6 +70,11 @@ struct skb_record {
 	__u8 frame[SKB_BYTES];
 };
 
+/* As long as binary.Size of the Go structs, which know no holes. */
+#define offsetof_end(type, member) (__builtin_offsetof(type, member) + sizeof(((type *)0)->member))
+_Static_assert(offsetof_end(struct frame_record, frame) == 1768, "frame_record has a hole");
+_Static_assert(offsetof_end(struct skb_record, frame) == 116, "skb_record has a hole");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 * 1024 * 1024);

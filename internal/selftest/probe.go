@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -50,53 +51,61 @@ func Spec() (*ebpf.CollectionSpec, error) {
 type Probe struct {
 	NoKfuncs, NoSKB error // why these are not there to compare with
 
-	dev     *netdev.Interface
-	spec    *ebpf.CollectionSpec
-	types   *btf.Cache
-	program *ebpf.Collection
-	close   []io.Closer // in this order
+	dev   *netdev.Interface
+	spec  *ebpf.CollectionSpec
+	types *btf.Cache
+	maps  map[string]*ebpf.Map // of the programs, all of which share them
+	close []io.Closer          // the last first
 }
 
 // Attach loads the rewritten program and attaches it until Close.
 func Attach(spec *ebpf.CollectionSpec, dev *netdev.Interface) (*Probe, error) {
 	p := &Probe{dev: dev, spec: spec.Copy(), types: btf.NewCache()}
-	if err := p.spec.Variables["ifindex"].Set(uint32(dev.Index)); err != nil {
-		return nil, err
+	if err := p.attachAll(); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
-	err := p.attach(0)
-	var unsuitable *netdev.UnsuitableError
-	if errors.As(err, &unsuitable) && dev.XDP.Frags() && p.attach(hasFrags) == nil {
-		err = nil // for its MTU
-	}
-	if err != nil {
-		return nil, err
-	}
-	p.NoSKB = p.trace()
 	return p, nil
 }
 
-// attach loads the XDP program, with the kfuncs where that can be.
-func (p *Probe) attach(flags uint32) error {
-	p.program, p.NoKfuncs = p.load(asking, flags|boundOnly, nil)
-	name := asking
-	if p.NoKfuncs != nil {
-		var err error
-		if p.program, err = p.load(Plain, flags, nil); err != nil {
-			return err
-		}
-		name = Plain
-	}
-	attached, err := netdev.AttachMeanwhile(p.dev, p.program.Programs[name])
-	if err != nil {
-		p.program.Close()
+func (p *Probe) attachAll() error {
+	if err := p.spec.Variables["ifindex"].Set(uint32(p.dev.Index)); err != nil {
 		return err
 	}
-	p.close = []io.Closer{attached, closer(p.program.Close)}
-	return nil
+	program, err := p.loadXDP(0)
+	if err != nil {
+		return err
+	}
+	p.NoSKB = p.trace() // before there are frames whose sk_buffs it could miss
+	err = p.attach(program)
+	var unsuitable *netdev.UnsuitableError
+	if !errors.As(err, &unsuitable) || !p.dev.XDP.Frags() {
+		return err
+	}
+	// At a large MTU drivers want a program that takes frames in several buffers.
+	if program, again := p.loadXDP(hasFrags); again == nil && p.attach(program) == nil {
+		return nil
+	}
+	return err
 }
 
-// load loads one program with its maps, or those that are there.
-func (p *Probe) load(name string, flags uint32, there map[string]*ebpf.Map) (*ebpf.Collection, error) {
+// loadXDP loads the XDP program, with the kfuncs where that can be.
+func (p *Probe) loadXDP(flags uint32) (program *ebpf.Program, err error) {
+	if program, p.NoKfuncs = p.load(asking, flags|boundOnly); p.NoKfuncs == nil {
+		return program, nil
+	}
+	return p.load(Plain, flags)
+}
+
+func (p *Probe) attach(program *ebpf.Program) error {
+	attached, err := netdev.AttachMeanwhile(p.dev, program)
+	if err == nil {
+		p.close = append(p.close, attached)
+	}
+	return err
+}
+
+// load loads one program, and the maps with the first.
+func (p *Probe) load(name string, flags uint32) (*ebpf.Program, error) {
 	spec := p.spec.Copy()
 	maps.DeleteFunc(spec.Programs, func(n string, _ *ebpf.ProgramSpec) bool { return n != name })
 	program := spec.Programs[name]
@@ -104,19 +113,25 @@ func (p *Probe) load(name string, flags uint32, there map[string]*ebpf.Map) (*eb
 	if flags&boundOnly != 0 {
 		program.Ifindex = uint32(p.dev.Index)
 	}
-	return ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: p.types, MapReplacements: there})
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: p.types, MapReplacements: p.maps})
+	if err != nil {
+		return nil, err
+	}
+	if p.maps == nil {
+		p.maps = map[string]*ebpf.Map{records: coll.Maps[records], cpus: coll.Maps[cpus]}
+	}
+	p.close = append(p.close, closer(coll.Close))
+	return coll.Programs[name], nil
 }
 
 // trace attaches the programs that see what the driver makes of a frame.
 func (p *Probe) trace() error {
-	shared := map[string]*ebpf.Map{records: p.program.Maps[records], cpus: p.program.Maps[cpus]}
 	for _, name := range tracers {
-		coll, err := p.load(name, 0, shared)
+		program, err := p.load(name, 0)
 		if err != nil {
 			return err
 		}
-		p.close = append(p.close, closer(coll.Close))
-		l, err := link.AttachTracing(link.TracingOptions{Program: coll.Programs[name]})
+		l, err := link.AttachTracing(link.TracingOptions{Program: program})
 		if err != nil {
 			return err
 		}
@@ -132,7 +147,7 @@ func (c closer) Close() error { c(); return nil }
 // Close takes the program off.
 func (p *Probe) Close() error {
 	var err error
-	for _, c := range p.close {
+	for _, c := range slices.Backward(p.close) {
 		err = errors.Join(err, c.Close())
 	}
 	p.close = nil
@@ -148,7 +163,7 @@ const (
 
 // Record waits for packets, until there are enough, the time is over, or ctx is done.
 func (p *Probe) Record(ctx context.Context, packets int, wait time.Duration) ([]*Packet, error) {
-	reader, err := ringbuf.NewReader(p.program.Maps[records])
+	reader, err := ringbuf.NewReader(p.maps[records])
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +203,7 @@ func read(reader *ringbuf.Reader, wait time.Duration, packets int, into *pairs) 
 // Lost is how many packets were not recorded, as more came than could be read.
 func (p *Probe) Lost() (lost uint64, err error) {
 	var counts []struct{ Frames, Awaited, Lost uint64 }
-	if err := p.program.Maps[cpus].Lookup(uint32(0), &counts); err != nil {
+	if err := p.maps[cpus].Lookup(uint32(0), &counts); err != nil {
 		return 0, err
 	}
 	for _, c := range counts {
