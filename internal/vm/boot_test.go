@@ -18,11 +18,11 @@ import (
 	"github.com/hintjit/hintjit/internal/vm/job"
 )
 
-// limit is for one machine, from start to end. It takes some ten seconds, with a
-// command's tests a minute, and several times that on a machine that is busy with
+// limit is for one machine, from start to end. It takes some ten seconds, with
+// commands a minute, and several times that on a machine that is busy with
 // other things.
 func limit(work *job.Job) time.Duration {
-	if work.Command != nil {
+	if work.Command != nil || work.OnNICs != nil {
 		return 6 * time.Minute
 	}
 	return 2 * time.Minute
@@ -35,6 +35,7 @@ const injectorAddress = "52:54:00:00:00:01"
 type report struct {
 	booted  *job.Booted
 	results map[string]*job.Result // by the name of a case or load
+	ended   map[string]*job.Ended  // by the name of an OnNIC
 	output  []byte                 // of the command
 	exit    *int                   // how it ended
 }
@@ -133,7 +134,7 @@ func static(command string, what ...string) ([]byte, error) {
 
 // readReport finds the guest's lines among what the kernel wrote.
 func readReport(console []byte) (*report, error) {
-	r := &report{results: map[string]*job.Result{}}
+	r := &report{results: map[string]*job.Result{}, ended: map[string]*job.Ended{}}
 	done := false
 	lines := bufio.NewScanner(bytes.NewReader(console))
 	lines.Buffer(nil, len(console)+1)
@@ -155,6 +156,8 @@ func readReport(console []byte) (*report, error) {
 			r.results[line.Case.Name] = line.Case
 		case line.Load != nil:
 			r.results[line.Load.Name] = line.Load
+		case line.OnNIC != nil:
+			r.ended[line.OnNIC.Name] = line.OnNIC
 		case line.Output != nil:
 			r.output = append(append(r.output, *line.Output...), '\n')
 		case line.Exit != nil:

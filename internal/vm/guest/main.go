@@ -85,6 +85,9 @@ func run(bootTime float64) error {
 	for _, c := range work.Cases {
 		say(job.Line{Case: net.try(c)})
 	}
+	for _, c := range work.OnNICs {
+		say(job.Line{OnNIC: net.run(c)})
+	}
 	if work.Command != nil {
 		return command(work.Command)
 	}

@@ -36,54 +36,69 @@ type nic struct {
 	link link.Link
 }
 
-// openNetwork brings up the interface of each driver that a case names.
+// openNetwork brings up all interfaces, with programs for cases.
 func openNetwork(work *job.Job) (*network, error) {
 	n := &network{frames: work.Frames, socket: -1, nics: map[string]*nic{}}
-	if len(work.Cases) == 0 {
+	if len(work.Cases) == 0 && len(work.OnNICs) == 0 {
 		return n, nil
+	}
+	if err := n.bringAllUp(work.Injector); err != nil || len(work.Cases) == 0 {
+		return n, err
 	}
 	if err := n.recordSKBs(work.SKB); err != nil {
 		return nil, fmt.Errorf("%s: %s", work.SKB, explain(err))
 	}
-	pass, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: ebpf.XDP, AttachType: ebpf.AttachXDP, License: "GPL", // as loaders have it: a link takes no other type
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}, // XDP_PASS
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer pass.Close() //nolint:errcheck // nothing to do about it
+	return n, n.attachFirst()
+}
+
+// bringAllUp finds the injector, and the NIC of each driver.
+func (n *network) bringAllUp(injectorAddress string) error {
 	interfaces, err := net.Interfaces()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, i := range interfaces {
 		if i.Flags&net.FlagLoopback != 0 {
 			continue
 		}
 		if err := bringUp(i.Name); err != nil {
-			return nil, fmt.Errorf("%s: %w", i.Name, err)
+			return fmt.Errorf("%s: %w", i.Name, err)
 		}
-		if i.HardwareAddr.String() == work.Injector {
+		if i.HardwareAddr.String() == injectorAddress {
 			if n.socket, err = injector(i.Index); err != nil {
-				return nil, err
+				return err
 			}
 			continue
 		}
 		driver, err := os.Readlink(filepath.Join("/sys/class/net", i.Name, "device/driver"))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		l, err := link.AttachXDP(link.XDPOptions{Program: pass, Interface: i.Index, Flags: link.XDPDriverMode})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", driver, err)
-		}
-		n.nics[filepath.Base(driver)] = &nic{i, l}
+		n.nics[filepath.Base(driver)] = &nic{Interface: i}
 	}
 	if n.socket < 0 {
-		return nil, fmt.Errorf("no interface has the address %s to send from", work.Injector)
+		return fmt.Errorf("no interface has the address %s to send from", injectorAddress)
 	}
-	return n, nil
+	return nil
+}
+
+// attachFirst gives each NIC a program that lets all pass.
+func (n *network) attachFirst() error {
+	pass, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.XDP, AttachType: ebpf.AttachXDP, License: "GPL", // as loaders have it: a link takes no other type
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}, // XDP_PASS
+	})
+	if err != nil {
+		return err
+	}
+	defer pass.Close() //nolint:errcheck // nothing to do about it
+	for driver, dev := range n.nics {
+		dev.link, err = link.AttachXDP(link.XDPOptions{Program: pass, Interface: dev.Index, Flags: link.XDPDriverMode})
+		if err != nil {
+			return fmt.Errorf("%s: %w", driver, err)
+		}
+	}
+	return nil
 }
 
 func (n *network) recordSKBs(path string) error {

@@ -17,7 +17,17 @@ type Job struct {
 	Frames   []Frame
 	Cases    []Case
 	Loads    []Load
+	OnNICs   []OnNIC
 	Command  *Command // is run last, if there is any
+}
+
+// OnNIC is a command that looks at a driver's interface, while the frames arrive there
+// again and again. "DEV" in Args stands for the interface. No program is attached
+// unless a case needs it, so such a job has no Cases.
+type OnNIC struct {
+	Name   string
+	Driver string
+	Command
 }
 
 // Command is a program that reports for itself: what it prints comes back.
@@ -69,10 +79,20 @@ type Line struct {
 	Booted *Booted `json:",omitempty"`
 	Case   *Result `json:",omitempty"`
 	Load   *Result `json:",omitempty"`
+	OnNIC  *Ended  `json:",omitempty"`
 	Output *string `json:",omitempty"` // a line that the command printed
 	Exit   *int    `json:",omitempty"` // how the command ended
 	Fatal  string  `json:",omitempty"` // the guest gave up
 	Done   bool    `json:",omitempty"`
+}
+
+// Ended is what became of an OnNIC.
+type Ended struct {
+	Name   string
+	Output string
+	Exit   int
+	Err    string  // why it was not run
+	Uptime float64 // seconds, at the end
 }
 
 // Booted is said once the interfaces are there.
