@@ -267,10 +267,16 @@ static __always_inline int received(struct sk_buff *skb)
 }
 
 /* Where drivers hand an sk_buff over, before the stack has changed it
- * (napi_gro_receive and netif_receive_skb of Linux 6.12, net/core).
+ * (napi_gro_receive, napi_gro_frags and netif_receive_skb of Linux 6.12, net/core).
  */
 SEC("tp_btf/napi_gro_receive_entry")
 int gro(__u64 *ctx)
+{
+	return received((void *)ctx[0]);
+}
+
+SEC("tp_btf/napi_gro_frags_entry")
+int gro_frags(__u64 *ctx)
 {
 	return received((void *)ctx[0]);
 }

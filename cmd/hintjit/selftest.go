@@ -94,6 +94,10 @@ func (f *selftestFlags) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	probe, err := selftest.Attach(spec, dev)
+	var unsuitable *netdev.UnsuitableError
+	if errors.As(err, &unsuitable) {
+		return unsuitable
+	}
 	if err != nil {
 		return loadError("the bundled program", err)
 	}

@@ -173,6 +173,18 @@ func TestSelftestFindsFaults(t *testing.T) {
 	}
 }
 
+// At a large MTU the driver wants a program for frames in several buffers, and gets it.
+func TestSelftestJumbo(t *testing.T) {
+	isolated(t)
+	for _, name := range []string{nstest.Device, nstest.Peer} {
+		nstest.IP(t, "link", "set", "dev", name, "mtu", "9000")
+	}
+	traffic(t)
+	out := command(t, exitDone, "selftest", "--dev", "hj0", "--packets", "20", "--duration", "1m")
+	agreed, _ := counts(t, out, "pkt_len", "the frame's length")
+	require.Equal(t, "20", agreed)
+}
+
 // Without packets nothing was tested, and that is said. Ctrl-C ends it early.
 func TestSelftestNoPackets(t *testing.T) {
 	isolated(t)

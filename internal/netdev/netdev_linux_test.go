@@ -114,6 +114,27 @@ func TestDetachGone(t *testing.T) {
 	require.NoFileExists(t, pin)
 }
 
+// What is attached for a while is gone when it is closed.
+func TestAttachMeanwhile(t *testing.T) {
+	nstest.Isolate(t)
+	attached, err := AttachMeanwhile(device(t), pass(t))
+	require.NoError(t, err)
+	require.Equal(t, "native", device(t).Attached.Mode)
+	require.NoError(t, attached.Close())
+	require.Nil(t, device(t).Attached)
+}
+
+// veth hashes nothing, so it has no key; that a NIC's key is read is shown by
+// internal/vm, where it gives the hashes that virtio_net reports.
+func TestRSSKey(t *testing.T) {
+	nstest.Isolate(t)
+	key, err := device(t).RSSKey()
+	require.NoError(t, err)
+	require.Empty(t, key)
+	_, err = (&Interface{Name: "none0"}).RSSKey()
+	require.ErrorContains(t, err, "interface none0: its RSS key: no such device")
+}
+
 func TestRefused(t *testing.T) {
 	nstest.Isolate(t)
 	for _, name := range []string{nstest.Device, nstest.Peer} {

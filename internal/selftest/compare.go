@@ -1,3 +1,7 @@
+// Package selftest holds the hints of live packets against whatever else tells of
+// them: the kernel's metadata kfuncs, the sk_buff that the driver makes of the same
+// descriptor, and the frame's own bytes. It has the program that records them
+// (bpf/selftest), and runs it on an interface; the program comes to it rewritten.
 package selftest
 
 import (

@@ -30,7 +30,7 @@ const (
 )
 
 // tracers are the programs that see what drivers make of frames.
-var tracers = []string{"gro", "receive"}
+var tracers = []string{"gro", "gro_frags", "receive"}
 
 // Flags of programs, include/uapi/linux/bpf.h.
 const (
