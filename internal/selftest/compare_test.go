@@ -280,6 +280,14 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
+// veth's kfunc gives the time 0 where there is none: then there is nothing to miss.
+func TestNoTime(t *testing.T) {
+	stamped, not := packet(tcp4, nil), packet(tcp4, nil)
+	stamped.TimestampError, stamped.KfuncTimestamp, not.TimestampError = 0, 5, 0
+	stamped.Exists = 1 << place("rx_timestamp")
+	require.Equal(t, 1, found(t, Compare([]*Packet{stamped, not}, Surroundings{}), "rx_timestamp", "kfunc rx_timestamp").Missed)
+}
+
 // What holds of all hints: an absent one is 0, and none is there that can not be.
 func TestRules(t *testing.T) {
 	for at, h := range layouts.StandardHints {
@@ -359,7 +367,7 @@ func TestPairs(t *testing.T) {
 	var ps pairs
 	for _, record := range [][]byte{
 		frame(0, 1, tcp4), frame(1, 1, udp4), skb(1, 1, udp4), skb(0, 1, tcp4), // two CPUs
-		frame(0, 2, tcp4), skb(0, 2, udp4), // another frame
+		frame(0, 2, tcp4), skb(0, 2, append(bytes.Clone(tcp4[:40]), make([]byte, len(tcp4)-40)...)), // another frame
 		frame(0, 3, tcp4), skb(0, 3, append(bytes.Clone(tcp4), 0)), // another length
 		frame(0, 4, tcp4), skb(0, 5, tcp4), // another number
 	} {

@@ -108,6 +108,10 @@ func TestParse(t *testing.T) {
 		{"options", ether(etherIPv4, ipv4(protoUDP, udpTo(53), 1, 1, 1, 0)...), "IPv4, protocol 17, with options", 14, 38},
 		{"extension", ether(etherIPv6, ipv6(protoDstOption, protoUDP, []byte{protoUDP, 0, 1, 4, 0, 0, 0, 0}, udpTo(53))...),
 			"IPv6, protocol 17, with options", 14, 62},
+		{"extensions", ether(etherIPv6, ipv6(protoHopByHop, protoUDP,
+			append(append([]byte{protoAH, 1, 1, 12}, make([]byte, 12)...), append([]byte{protoUDP, 4}, make([]byte, 22)...)...), udpTo(53))...),
+			"IPv6, protocol 17, with options", 14, 94},
+		{"a header that is too short", append(ether(etherIPv4, 0x44), make([]byte, 40)...), "EtherType 0x0800", 0, 0},
 		{"fragment of IPv6", ether(etherIPv6, ipv6(protoFragment, protoUDP, []byte{protoUDP, 0, 0, 1, 0, 0, 0, 1}, udpTo(53))...),
 			"IPv6, protocol 17, a fragment", 14, 62},
 		{"IP in IP", ether(etherIPv4, ipv4(protoIPv4, inner)...), "IPv4, protocol 4, in it IPv4, protocol 6", 14, 34},
@@ -128,7 +132,11 @@ func TestParse(t *testing.T) {
 	later := parse(ether(etherIPv4, fragmented(ipv4(protoUDP, udpTo(53)), 8)...))
 	require.True(t, later.later && later.fragment)
 	require.Nil(t, later.ports)
-	require.True(t, later.tunnel == false)
+
+	more := ipv4(protoUDP, udpTo(53))
+	more[6] = 0x20 // More Fragments
+	first := parse(ether(etherIPv4, more...))
+	require.True(t, first.fragment && !first.later)
 }
 
 // fragmented makes a packet one that begins so many bytes into another.
@@ -152,9 +160,12 @@ func TestParseAnything(t *testing.T) {
 	t.Logf("HINTJIT_SEED=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	vxlan := ether(etherIPv4, ipv4(protoUDP, udpTo(portVXLAN, append([]byte{8, 0, 0, 0, 0, 0, 1, 0}, tcp6...)...))...)
+	geneve := ether(etherIPv6, ipv6(protoUDP, protoUDP, nil, udpTo(portGENEVE, append([]byte{1, 0, 0x65, 0x58, 0, 0, 1, 0, 0, 0, 0, 0}, tcp4...)...))...)
+	tagged := tag(etherQinQ, 1, tag(etherVLAN, 100, udp4))
+	gre := ether(etherIPv4, ipv4(protoGRE, append([]byte{0xb0, 0, 8, 0}, make([]byte, 40)...))...)
 	extended := ether(etherIPv6, ipv6(protoHopByHop, protoSCTP, []byte{protoRouting, 0, 1, 4, 0, 0, 0, 0, protoSCTP, 0, 0, 1, 0, 0, 0, 0}, sctpInit)...)
 	for range 20000 {
-		frame := append([]byte{}, [][]byte{tcp4, tcp6, vxlan, extended, arp}[r.IntN(5)]...)
+		frame := append([]byte{}, [][]byte{tcp4, tcp6, vxlan, geneve, gre, tagged, extended, arp}[r.IntN(8)]...)
 		for range r.IntN(4) {
 			frame[r.IntN(len(frame))] = byte(r.Uint32())
 		}
@@ -205,11 +216,19 @@ func TestChecksums(t *testing.T) {
 		{"SCTP, damaged", damage(sctp, len(sctp)-1), right, wrong},
 		{"cut off", tcp4[:50], right, unknown},
 		{"fragment", ether(etherIPv4, fragmented(ipv4(protoUDP, udpTo(53)), 8)...), right, unknown},
+		{"a destination before the last", ether(etherIPv6, ipv6(protoRouting, protoUDP, []byte{protoUDP, 0, 4, 1, 0, 0, 0, 0}, udpTo(53))...), right, unknown},
+		{"the last destination", ether(etherIPv6, ipv6(protoRouting, protoUDP, []byte{protoUDP, 0, 4, 0, 0, 0, 0, 0}, udpTo(53))...), right, right},
 		{"ARP", arp, unknown, unknown},
 	} {
 		header, transport := packet(test.frame, nil).checksums()
 		require.Equal(t, []sums{test.header, test.transport}, []sums{header, transport}, test.name)
 	}
+}
+
+// RFC 1071, 3, and a byte that is left over.
+func TestSum(t *testing.T) {
+	require.EqualValues(t, 0xddf2, fold(sum([]byte{0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7})))
+	require.EqualValues(t, 0x1200, fold(sum([]byte{0x12})))
 }
 
 // rssKey is that of Microsoft's "Verifying the RSS Hash Calculation".

@@ -100,7 +100,7 @@ func hashType(p *Packet, value uint64, has bool) (verdict, string) {
 		}
 		wrong := ""
 		for _, kind := range hashKinds {
-			if value&kind.bit != 0 && (l.ip == 0 || !kind.is(l)) {
+			if value&kind.bit != 0 && !kind.is(l) {
 				wrong = kind.name
 			}
 		}
