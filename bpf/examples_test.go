@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,34 @@ func TestExamplesRewriteForBothByteOrders(t *testing.T) {
 	}
 }
 
+// What hintjit selftest attaches asks for all hints at once, and can be made for every
+// NIC and loaded.
+func TestSelftestLoads(t *testing.T) {
+	for _, nic := range layouts.Names() {
+		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+			object, err := bpf.Selftest(order)
+			require.NoError(t, err)
+			for _, how := range []rewrite.Reach{rewrite.Walk, reach(t, nic)} {
+				out, report, err := rewrite.Object(object, rewrite.Options{NIC: nic, Reach: how, Strict: true})
+				require.NoError(t, err, "%s %s %s", nic, order, how)
+				require.NotEmpty(t, report.Programs)
+				if how == rewrite.Meta && order.Uint16([]byte{1, 0}) == binary.NativeEndian.Uint16([]byte{1, 0}) {
+					t.Run(nic, func(t *testing.T) { loadOne(t, out, "plain") })
+				}
+			}
+		}
+	}
+}
+
+// loadOne loads one program of an object.
+func loadOne(t *testing.T, object []byte, name string) {
+	t.Helper()
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
+	require.NoError(t, err)
+	maps.DeleteFunc(spec.Programs, func(n string, _ *ebpf.ProgramSpec) bool { return n != name })
+	loadSpec(t, spec)
+}
+
 // reach is meta wherever a descriptor can lie in the metadata area: so programs
 // can be run.
 func reach(t *testing.T, nic string) rewrite.Reach {
@@ -68,7 +97,12 @@ func load(t *testing.T, name, nic string) *ebpf.Collection {
 	require.NoError(t, err)
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(out))
 	require.NoError(t, err)
-	err = rlimit.RemoveMemlock()
+	return loadSpec(t, spec)
+}
+
+func loadSpec(t *testing.T, spec *ebpf.CollectionSpec) *ebpf.Collection {
+	t.Helper()
+	err := rlimit.RemoveMemlock()
 	var coll *ebpf.Collection
 	if err == nil {
 		coll, err = ebpf.NewCollection(spec)

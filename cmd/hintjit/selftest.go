@@ -93,6 +93,10 @@ func (f *selftestFlags) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	features, err := dev.ReadFeatures()
+	if err != nil {
+		return err
+	}
 	probe, err := selftest.Attach(spec, dev)
 	var unsuitable *netdev.UnsuitableError
 	if errors.As(err, &unsuitable) {
@@ -106,18 +110,17 @@ func (f *selftestFlags) run(ctx context.Context, stdout io.Writer) error {
 	if err = errors.Join(err, errLost, probe.Close()); err != nil {
 		return err
 	}
-	features, err := dev.ReadFeatures()
-	if err != nil {
-		return err
-	}
-	key, err := dev.RSSKey()
-	if err != nil {
-		return err
-	}
+	key, noKey := dev.RSSKey() // it may have been set only when a program was attached
 	checksum := features.Of("rx-checksum")
 	around := selftest.Surroundings{RSSKey: key, ChecksumOff: checksum.Known && !checksum.On}
 	t := tested{dev, features, layoutOf(opts), report, selftest.Compare(packets, around)}
-	t.tell(stdout, probe, lost)
+	t.tellPackets(stdout, lost)
+	tellMissing(stdout, "the kernel's metadata kfuncs", probe.NoKfuncs)
+	tellMissing(stdout, "the driver's sk_buff", probe.NoSKB)
+	tellMissing(stdout, "the Toeplitz hash", noKey)
+	if t.Packets > 0 {
+		t.tell(stdout)
+	}
 	return t.verdict()
 }
 
@@ -155,7 +158,7 @@ type tested struct {
 	*selftest.Result
 }
 
-func (t *tested) tell(w io.Writer, probe *selftest.Probe, lost uint64) {
+func (t *tested) tellPackets(w io.Writer, lost uint64) {
 	by := ""
 	if len(t.report.Walks) > 0 {
 		by = " by " + strings.Join(t.report.Walks, " or ")
@@ -165,17 +168,16 @@ func (t *tested) tell(w io.Writer, probe *selftest.Probe, lost uint64) {
 	if lost > 0 {
 		fmt.Fprintf(w, "%d more came faster than they could be read\n", lost)
 	}
-	for _, missing := range []struct {
-		what string
-		why  error
-	}{{"the kernel's metadata kfuncs", probe.NoKfuncs}, {"the driver's sk_buff", probe.NoSKB}} {
-		if missing.why != nil {
-			writeWrapped(w, "not compared with "+missing.what+": ", missing.why.Error())
-		}
+}
+
+// tellMissing tells what could not be asked, and why.
+func tellMissing(w io.Writer, what string, why error) {
+	if why != nil {
+		writeWrapped(w, "not compared with "+what+": ", why.Error())
 	}
-	if t.Packets == 0 {
-		return
-	}
+}
+
+func (t *tested) tell(w io.Writer) {
 	t.tellTable(w)
 	t.tellRest(w)
 	tellNever(w, t.report.Never)
