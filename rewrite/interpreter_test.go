@@ -225,7 +225,7 @@ func (in *interpreter) run(program string, s sample) (outcome, error) {
 			asm.FnProbeReadKernel:   probeRead,
 		},
 		Externs: map[string]verifier.Extern{
-			"hintjit_rx": func(m *verifier.Machine, _ [5]uint64) (uint64, error) { return in.hintjitRX(m, s) },
+			"hintjit_rx": func(m *verifier.Machine, _ [5]uint64) (uint64, error) { return in.hintjitRX(m, s.hints(in.unit.Order)) },
 		},
 	}
 	if s.world != nil {
@@ -284,12 +284,12 @@ func tailCall(_ *verifier.Machine, c *verifier.Call) (uint64, error) {
 
 // hintjitRX stands for the function that no kernel has: it returns the program's
 // own struct, filled from the truth.
-func (in *interpreter) hintjitRX(m *verifier.Machine, s sample) (uint64, error) {
+func (in *interpreter) hintjitRX(m *verifier.Machine, hints map[string]uint64) (uint64, error) {
 	var st *btf.Struct
 	if err := in.unit.Types.TypeByName("hintjit_rx", &st); err != nil {
 		return 0, err
 	}
-	w := &want{order: in.unit.Order, hints: s.hints(in.unit.Order)}
+	w := &want{order: in.unit.Order, hints: hints}
 	data := make([]byte, st.Size)
 	fill(data, st.Members, 0, w)
 	return m.ReadOnly("struct hintjit_rx", data)

@@ -164,7 +164,7 @@ func TestMemberTooFar(t *testing.T) {
 	require.ErrorContains(t, err, "i40e_ring.desc lies 65536 bytes into its struct, and a load reaches 32767")
 }
 
-func shipped(t *testing.T, nic string) *layouts.Layout {
+func shipped(t testing.TB, nic string) *layouts.Layout {
 	t.Helper()
 	l, err := layouts.Shipped(nic)
 	require.NoError(t, err)

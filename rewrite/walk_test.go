@@ -24,7 +24,7 @@ type walked struct {
 func (w walked) String() string { return w.layout.NIC + "." + w.kernel.Walk.Name }
 
 // walks are all of them, each on a kernel of its own.
-func walks(t *testing.T, rng *rand.Rand) []walked {
+func walks(t testing.TB, rng *rand.Rand) []walked {
 	t.Helper()
 	invented, err := layouts.LoadFile(filepath.Join("testdata", "walked.yaml"))
 	require.NoError(t, err)

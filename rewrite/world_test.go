@@ -20,7 +20,7 @@ import (
 
 // typesOf is a modelled kernel's BTF, in a folder of its own. old is one without
 // memory that has no end.
-func typesOf(t *testing.T, k *driver.Kernel, old bool) string {
+func typesOf(t testing.TB, k *driver.Kernel, old bool) string {
 	t.Helper()
 	b, err := btf.NewBuilder(nil, nil)
 	require.NoError(t, err)
