@@ -309,7 +309,7 @@ func (a *assembler) block(n int) {
 func (a *assembler) statement() {
 	some := []func(){a.read, a.call, a.read, a.readField, a.calculate, a.compare, a.move, a.spill, a.fill, a.advance,
 		a.exists, a.calculate, a.compare, a.copyStruct, a.helper, a.packet, a.partOfSlot, a.callFunction, a.loop, a.read, a.compareHint,
-		a.atomic, a.computed, a.handOut, a.meta, a.adjust, a.leaveEarly}
+		a.atomic, a.computed, a.handOut, a.meta, a.adjust, a.leaveEarly, a.bytes, a.publish, a.byFrame, a.choose, a.callback}
 	some[a.n(len(some))]()
 }
 
@@ -811,6 +811,101 @@ func (a *assembler) copyStruct() {
 	a.emit(asm.Mov.Reg(r, asm.R10), asm.Add.Imm(r, int32(base)), asm.LoadMem(r, r, int16(m.offset/8), sizes[map[int]int{8: 0, 16: 1, 32: 2, 64: 3}[m.bits]]))
 	a.record(code.FieldByteOffset, m.access, m.offset/8)
 	a.set(r, scalar)
+}
+
+// bytes goes through the struct a byte at a time, in a loop.
+func (a *assembler) bytes() {
+	h, ok := a.pointer()
+	r, n := asm.Register(a.n(10)), 1+a.n(8)
+	sum := (r + 1 + asm.Register(a.n(9))) % 10
+	if !ok || r == h || sum == h || a.regs[h].hi+n > a.size() || a.regs[h].lo < 0 {
+		return
+	}
+	counter := int16(ctxSlot - 8*(a.loops+1))
+	a.emit(storeNumber(int(counter), n), asm.Mov.Imm(sum, 1))
+	head := len(a.f.Insns)
+	a.emit(asm.LoadMem(r, h, 0, asm.Byte), asm.Mul.Imm(sum, 31), asm.Add.Reg(sum, r), asm.Add.Imm(h, 1),
+		asm.LoadMem(r, asm.R10, counter, asm.DWord), asm.Sub.Imm(r, 1), asm.StoreMem(asm.R10, counter, r, asm.DWord))
+	back := a.branch(asm.JNE.Imm(r, 0, "").WithReference(""))
+	a.f.Insns[back].Target = int32(head)
+	a.set(r, scalar)
+	a.set(sum, scalar)
+	a.regs[h].lo, a.regs[h].hi = a.regs[h].lo+n, a.regs[h].hi+n
+}
+
+// publish copies the struct, or its start, to the packet.
+func (a *assembler) publish() {
+	h, ok := a.pointer()
+	if !ok || a.regs[h].lo != 0 || a.regs[h].hi != 0 {
+		return
+	}
+	r := a.three(h)
+	if !a.context(r[0]) {
+		return
+	}
+	size := sizes[a.n(4)]
+	n := min(a.size(), size.Sizeof()*(1+a.n(8)))
+	a.emit(asm.LoadMem(r[2], r[0], 4, asm.Word), asm.LoadMem(r[0], r[0], 0, asm.Word), asm.Mov.Reg(r[1], r[0]), asm.Add.Imm(r[1], int32(n)))
+	skip := a.branch(asm.JGT.Reg(r[1], r[2], "").WithReference(""))
+	for at := 0; at < n; at += size.Sizeof() {
+		a.emit(asm.LoadMem(r[1], h, int16(at), size), asm.StoreMem(r[0], int16(at), r[1], size))
+	}
+	a.here(skip)
+	for _, x := range r {
+		a.regs[x] = held{}
+	}
+}
+
+// byFrame spills or fills by way of another pointer to the stack.
+func (a *assembler) byFrame() {
+	off, v := a.slot(a.n(slotCount)), asm.Register(a.n(10))
+	r := (v + 1 + asm.Register(a.n(9))) % 10
+	a.regs[r] = held{}
+	a.emit(asm.Mov.Reg(r, asm.R10), asm.Add.Imm(r, int32(off-8)))
+	switch {
+	case a.regs[v].kind != unset && a.n(2) == 0:
+		a.emit(asm.StoreMem(r, 8, v, asm.DWord))
+		a.slots[off] = a.regs[v]
+	case a.slots[off].kind != unset:
+		a.emit(asm.LoadMem(v, r, 8, asm.DWord))
+		a.regs[v] = a.slots[off]
+	}
+}
+
+// choose reads one of two members by one load.
+func (a *assembler) choose() {
+	h, ok := a.pointer()
+	n := a.number()
+	r := a.register()
+	first, second := a.members[a.n(len(a.members))], a.members[a.n(len(a.members))]
+	if !ok || a.regs[h].kind != hintAt || a.regs[h].lo != 0 || a.regs[h].hi != 0 || r == h || r == n || first.field || second.field || first.bits != second.bits {
+		return
+	}
+	a.emit(asm.Mov.Reg(r, h))
+	skip := a.branch(jumps[a.n(len(jumps))].Imm(n, int32(a.constant()), "").WithReference(""))
+	a.emit(asm.Add.Imm(r, int32(first.offset/8)))
+	over := a.branch(asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Ja)})
+	a.here(skip)
+	a.emit(asm.Add.Imm(r, int32(second.offset/8)))
+	a.here(over)
+	a.emit(asm.LoadMem(r, r, 0, sizes[map[int]int{8: 0, 16: 1, 32: 2, 64: 3}[first.bits]]))
+	a.set(r, scalar)
+}
+
+// callback has a static function called a few times, with what lies in a slot.
+func (a *assembler) callback() {
+	for index, kinds := range a.kinds {
+		if a.funcs[index].Linkage != code.Static || len(kinds) != 2 || kinds[0] != scalar || kinds[1] != scalar {
+			continue
+		}
+		wide := asm.LoadImm(asm.R2, 0, asm.DWord)
+		wide.Src = asm.PseudoFunc
+		a.emit(asm.Mov.Imm(asm.R1, int32(a.n(4))), wide)
+		a.f.Insns[len(a.f.Insns)-1].Ref = code.Ref{Kind: code.RefFunc, Index: int32(index)}
+		a.emit(asm.Mov.Imm(asm.R3, 0), asm.Mov.Imm(asm.R4, 0), asm.FnLoop.Call())
+		a.clobber(scalar)
+		return
+	}
 }
 
 // handOut has a helper read the struct, or a slot.
