@@ -24,7 +24,7 @@ SOURCES := $(wildcard bpf/examples/*.c bpf/selftest/*.c)
 OBJECTS := $(SOURCES:.c=.el.o) $(SOURCES:.c=.eb.o)
 HEADERS := bpf/hintjit.h $(wildcard bpf/include/*/*.h)
 
-.PHONY: help run test test-vm test-vm-all objects bench lint lint-go lint-c check fresh-objects deps clang-version
+.PHONY: help run test test-vm test-vm-all fuzz objects bench lint lint-go lint-c check fresh-objects deps clang-version
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -33,6 +33,7 @@ help:
 	@echo 'make test      all tests; what can not run here is skipped and listed'
 	@echo 'make test-vm   boot kernel 6.12 in QEMU and hold hints against what its drivers see'
 	@echo 'make test-vm-all  the same on every kernel of docs/vm.md'
+	@echo 'make fuzz      run every fuzz target, each for FUZZTIME=$(FUZZTIME)'
 	@echo 'make objects   rebuild bpf/*/*.o with clang $(CLANG_VERSION)'
 	@echo 'make bench     the benchmarks'
 	@echo 'make lint      gofmt, go vet, golangci-lint, and the C sources'
@@ -59,11 +60,18 @@ test-vm-all: deps
 	@scripts/vm-fetch.sh $(VM_KERNELS)
 	@HINTJIT_VM=all $(GO) run ./scripts/gotest -timeout $(VM_TIMEOUT) ./internal/vm
 
+# Of each target; what CI spends on one is below.
+FUZZTIME ?= 30s
+check: FUZZTIME := 5s
+
+fuzz:
+	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
+
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 # The tests last: their summary closes what CI prints.
-check: deps lint fresh-objects run test-vm test
+check: deps lint fresh-objects run fuzz test-vm test
 
 deps:
 	@scripts/install-deps.sh

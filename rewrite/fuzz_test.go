@@ -42,19 +42,20 @@ func FuzzObject(f *testing.F) {
 	}
 	all := nics(f)
 	f.Fuzz(func(t *testing.T, raw []byte, which byte) {
-		requireSound(t, raw, all[int(which)%len(all)])
+		requireSound(t, raw, all[int(which)%len(all)].options())
 	})
 }
 
 // The same for objects whose instructions alone are at random: what FuzzObject
 // makes is seldom read beyond its headers. A patch is a slot and what is to be
-// changed in it.
+// changed in it. The hints are in the metadata area or at the end of a walk, on
+// one kernel or any.
 func FuzzInstructions(f *testing.F) {
 	objects := committed(f)
-	for i := range objects {
+	all := grounds(f)
+	for i := range max(len(objects), len(all)) {
 		f.Add(byte(i), byte(i), []byte{0, 3, 0, 0, 0, 8, 0, 0, 0, 0})
 	}
-	all := nics(f)
 	f.Fuzz(func(t *testing.T, base, which byte, patches []byte) {
 		raw := bytes.Clone(objects[int(base)%len(objects)])
 		insns := codeSection(t, raw)
@@ -64,8 +65,46 @@ func FuzzInstructions(f *testing.F) {
 				insns[at+i] ^= b
 			}
 		}
-		requireSound(t, raw, all[int(which)%len(all)])
+		requireSound(t, raw, all[int(which)%len(all)].options)
 	})
+}
+
+// The same for all the other sections: types, records, symbols, relocations and
+// the headers of all of them. A patch is a section, or the table of headers, a
+// place there, and what is to be put there.
+func FuzzSections(f *testing.F) {
+	objects := committed(f)
+	all := grounds(f)
+	for i := range objects {
+		for k := range byte(2) {
+			f.Add(byte(i), byte(i), []byte{byte(i)/2 + 8*k, 1, byte(20 * i), k, 0, 0, 0, 0})
+		}
+	}
+	f.Fuzz(func(t *testing.T, base, which byte, patches []byte) {
+		raw := bytes.Clone(objects[int(base)%len(objects)])
+		parts := sections(t, raw)
+		for ; len(patches) >= 8; patches = patches[8:] {
+			part := parts[int(patches[0])%len(parts)]
+			at := int(binary.BigEndian.Uint16(patches[1:])) % len(part)
+			n := min(1+int(patches[3]%4), len(part)-at)
+			copy(part[at:at+n], patches[4:])
+		}
+		requireSound(t, raw, all[int(which)%len(all)].options)
+	})
+}
+
+// sections are the parts of raw, the table of headers first.
+func sections(t *testing.T, raw []byte) (parts [][]byte) {
+	t.Helper()
+	file, err := elf.NewFile(bytes.NewReader(raw))
+	require.NoError(t, err)
+	parts = append(parts, raw[file.ByteOrder.Uint64(raw[40:]):])
+	for _, s := range file.Sections {
+		if s.Size > 0 && s.Type != elf.SHT_NOBITS {
+			parts = append(parts, raw[s.Offset:s.Offset+s.Size])
+		}
+	}
+	return parts
 }
 
 // codeSection is the part of raw that holds the XDP programs.
@@ -78,10 +117,10 @@ func codeSection(t *testing.T, raw []byte) []byte {
 	return raw[s.Offset : s.Offset+s.Size]
 }
 
-func requireSound(t *testing.T, raw []byte, n nic) {
+func requireSound(t *testing.T, raw []byte, opts rewrite.Options) {
 	t.Helper()
 	kept := bytes.Clone(raw)
-	out, report, err := rewrite.Object(raw, n.options())
+	out, report, err := rewrite.Object(raw, opts)
 	require.Equal(t, kept, raw, "the input changed")
 	before, parseErr := object.Parse(raw)
 	if parseErr != nil {
