@@ -229,7 +229,8 @@ func (t *Types) Member(module, name string, path ...string) (Place, error) {
 	members := s.Members
 	bit := 0
 	for i, step := range path {
-		m, at, ok := find(members, step, 0)
+		visited := 0
+		m, at, ok := find(members, step, 0, &visited)
 		if !ok {
 			return Place{}, fmt.Errorf("struct %s has no member %s: %w", name, strings.Join(path[:i+1], "."), btf.ErrNotFound)
 		}
@@ -269,18 +270,26 @@ func membersOf(t btf.Type) []btf.Member {
 	return nil
 }
 
-// maxNesting bounds anonymous structs in structs.
-const maxNesting = 16
+// maxNesting bounds anonymous structs in structs, maxMembers what there is in all:
+// a few structs that have the next several times make any number of members. No
+// struct of a kernel has a tenth of that.
+const (
+	maxNesting = 16
+	maxMembers = 1 << 14
+)
 
 // find looks for a member, in anonymous members as well. bit is where it starts
-// in what members are of.
-func find(members []btf.Member, name string, depth int) (m btf.Member, bit int, ok bool) {
+// in what members are of; visited counts those looked at.
+func find(members []btf.Member, name string, depth int, visited *int) (m btf.Member, bit int, ok bool) {
 	for _, m := range members {
+		if *visited++; *visited > maxMembers {
+			break
+		}
 		if m.Name == name {
 			return m, int(m.Offset), true
 		}
 		if m.Name == "" && depth < maxNesting {
-			if found, at, ok := find(membersOf(m.Type), name, depth+1); ok {
+			if found, at, ok := find(membersOf(m.Type), name, depth+1, visited); ok {
 				return found, int(m.Offset) + at, true
 			}
 		}

@@ -149,3 +149,28 @@ func TestOpenErrors(t *testing.T) {
 	require.ErrorContains(t, err, "damaged")
 	require.ErrorContains(t, k.Module("ice"), "ice: not of the same kernel as vmlinux")
 }
+
+// A few structs that each have the next one eight times, without a name, have
+// 8^16 members together: they are not all looked at.
+func TestMemberOfEndless(t *testing.T) {
+	var inner btf.Type = &btf.Int{Name: "u8", Size: 1}
+	for range 17 {
+		s := &btf.Struct{Name: "", Size: 8}
+		for range 8 {
+			s.Members = append(s.Members, btf.Member{Type: inner})
+		}
+		inner = s
+	}
+	outer := inner.(*btf.Struct)
+	outer.Name = "outer"
+	b, err := btf.NewBuilder([]btf.Type{outer}, nil)
+	require.NoError(t, err)
+	raw, err := b.Marshal(nil, nil)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "vmlinux")
+	require.NoError(t, os.WriteFile(path, raw, 0o600))
+	k, err := kernel.Open(path)
+	require.NoError(t, err)
+	_, err = k.Member("", "outer", "nosuch")
+	require.ErrorIs(t, err, btf.ErrNotFound)
+}
