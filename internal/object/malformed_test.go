@@ -182,21 +182,50 @@ func FuzzParse(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(raw)
 	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		file, err := object.Parse(raw)
-		if err != nil {
-			return
+	f.Fuzz(requireReturns)
+}
+
+// The same where single numbers in sections are others: what FuzzParse makes is
+// seldom read beyond its headers. A patch is a section, a place in it, how many
+// bytes, and these.
+func FuzzSections(f *testing.F) {
+	var objects [][]byte
+	for i, path := range examples(f) {
+		raw, err := os.ReadFile(path)
+		require.NoError(f, err)
+		objects = append(objects, raw)
+		for section := range byte(16) {
+			f.Add(byte(i), []byte{section, 0, 4 * section, section, 0, 0, 0, 0, section + 1, 0, 16, 0, 1, 0, 0, 0})
 		}
-		u := file.Unit()
-		out, err := file.Encode(u)
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(raw, out))
-		// Changed, it may be refused; it must not panic, nor come out unreadable.
-		padOut(u, 1)
-		if out, err = file.Encode(u); err != nil {
-			return
+	}
+	f.Fuzz(func(t *testing.T, base byte, patches []byte) {
+		p := newPatcher(t, objects[int(base)%len(objects)])
+		for ; len(patches) >= 8; patches = patches[8:] {
+			s := p.elf.Sections[int(patches[0])%len(p.elf.Sections)]
+			if s.Size == 0 || s.Type == elf.SHT_NOBITS {
+				continue
+			}
+			at := s.Offset + uint64(binary.BigEndian.Uint16(patches[1:]))%s.Size
+			copy(p.raw[at:min(at+1+uint64(patches[3]%4), s.Offset+s.Size)], patches[4:8])
 		}
-		_, err = object.Parse(out)
-		require.NoError(t, err)
+		requireReturns(t, p.raw)
 	})
+}
+
+func requireReturns(t *testing.T, raw []byte) {
+	file, err := object.Parse(raw)
+	if err != nil {
+		return
+	}
+	u := file.Unit()
+	out, err := file.Encode(u)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(raw, out))
+	// Changed, it may be refused; it must not panic, nor come out unreadable.
+	padOut(u, 1)
+	if out, err = file.Encode(u); err != nil {
+		return
+	}
+	_, err = object.Parse(out)
+	require.NoError(t, err)
 }
