@@ -60,6 +60,7 @@ type assembler struct {
 	extern  btf.Type
 	v4      bool
 	touch   bool // the programs move and overwrite the metadata area
+	kernel  bool // a kernel is to take the program, and to do the same each time
 
 	f      *code.Func
 	kinds  [][]holds // of the parameters, by function
@@ -81,8 +82,8 @@ type leaf struct {
 }
 
 // assemble makes the program of some choices, for a NIC.
-func assemble(c *choices, n nic, order binary.ByteOrder) *assembler {
-	a := &assembler{choices: c, nic: n}
+func assemble(c *choices, n nic, order binary.ByteOrder, kernel bool) *assembler {
+	a := &assembler{choices: c, nic: n, kernel: kernel}
 	a.order = order
 	a.v4, a.touch = c.n(2) == 1, c.n(3) == 1
 	a.structure()
@@ -126,7 +127,7 @@ func (a *assembler) structure() {
 	names, declared := a.nic.descriptor.Hints, map[string]bool{}
 	bit := 0
 	align := func(n int) {
-		if a.n(8) != 1 { // packed
+		if a.kernel || a.n(8) != 1 { // packed
 			bit = (bit + n - 1) / n * n
 		}
 	}
@@ -162,7 +163,7 @@ func (a *assembler) structure() {
 		bit += a.n(3)
 		for range 1 + a.n(6) {
 			name := "has_" + names[a.n(len(names))].Name
-			if declared[name] || bit == holder+8*bytes {
+			if declared[name] || bit >= holder+8*bytes {
 				continue
 			}
 			declared[name] = true
@@ -183,8 +184,8 @@ func (a *assembler) structure() {
 			for range 1 + a.n(3) {
 				some[a.n(2)](&in.Members, path, base)
 			}
-			bit = (bit + 63) / 64 * 64
-			in.Size = uint32((bit-base)/8 + 1)
+			bit = (max(bit, base+1) + 63) / 64 * 64
+			in.Size = uint32((bit - base) / 8)
 			a.rx.Members = append(a.rx.Members, btf.Member{Type: in, Offset: btf.Bits(base)})
 		case 2:
 			base := (bit + 63) / 64 * 64
@@ -411,7 +412,8 @@ func (a *assembler) read() {
 		size = sizes[map[int]int{8: 0, 16: 1, 32: 2, 64: 3}[m.bits]]
 	}
 	at := off - p.lo
-	if n := size.Sizeof(); p.lo+at < 0 || p.hi+at+n > a.size() {
+	n := size.Sizeof()
+	if p.lo+at < 0 || p.hi+at+n > a.size() || a.kernel && (p.lo != p.hi || off%n != 0) {
 		return
 	}
 	r := a.register()
@@ -506,7 +508,7 @@ func (a *assembler) advance() {
 		if p.hi+by > a.size() {
 			return
 		}
-		if a.n(2) == 0 {
+		if a.n(2) == 0 || a.kernel { // which subtracts nothing from pointers to the stack
 			a.emit(asm.Add.Imm(h, int32(by)))
 		} else {
 			a.emit(asm.Sub.Imm(h, int32(-by)))
@@ -894,6 +896,9 @@ func (a *assembler) choose() {
 
 // callback has a static function called a few times, with what lies in a slot.
 func (a *assembler) callback() {
+	if a.kernel {
+		return // which wants it to return 0 or 1
+	}
 	for index, kinds := range a.kinds {
 		if a.funcs[index].Linkage != code.Static || len(kinds) != 2 || kinds[0] != scalar || kinds[1] != scalar {
 			continue
@@ -929,6 +934,9 @@ func (a *assembler) handOut() {
 }
 
 func (a *assembler) helper() {
+	if a.kernel {
+		return
+	}
 	a.emit([]asm.BuiltinFunc{asm.FnKtimeGetNs, asm.FnGetPrandomU32}[a.n(2)].Call())
 	a.clobber(scalar)
 }

@@ -9,8 +9,10 @@ import (
 	"maps"
 	"math/rand/v2"
 	"reflect"
+	"syscall"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/internal/code"
@@ -66,7 +68,7 @@ func tryAssembly(t *testing.T, g ground, c *choices) bool {
 	t.Helper()
 	order := []binary.ByteOrder{binary.LittleEndian, binary.BigEndian}[c.n(2)]
 	first, step := c.n(len(g.packets)), 1+c.n(16)
-	a := assemble(c, g.nic, order)
+	a := assemble(c, g.nic, order, false)
 	raw, err := a.object()
 	require.NoError(t, err)
 	file, err := object.Parse(raw)
@@ -212,15 +214,74 @@ func listed(u *code.Unit) string {
 	return out.String()
 }
 
+// A few programs of any bytes, in each test run.
 func TestAssembled(t *testing.T) {
 	rng := random(t)
 	all := grounds(t)
 	accepted := 0
-	for range 500 {
+	const programs = 500
+	for range programs {
 		c := &choices{randomBytes(rng, 40+rng.IntN(400))}
 		if tryAssembly(t, all[c.n(len(all))], c) {
 			accepted++
 		}
 	}
-	t.Log(accepted)
+	require.Greater(t, accepted, programs*9/10, "what is refused shows nothing")
+}
+
+// The kernel takes what comes out, and does what the program did before.
+func TestAssembledInKernel(t *testing.T) {
+	needKernel(t)
+	rng := random(t)
+	all := nics(t)
+	for range 40 {
+		n := all[rng.IntN(len(all))]
+		a := assemble(&choices{randomBytes(rng, 40+rng.IntN(300))}, n, binary.LittleEndian, true)
+		raw, err := a.object()
+		require.NoError(t, err)
+		out, _, err := rewrite.Object(raw, n.options())
+		var refused *rewrite.UnsupportedError
+		if errors.As(err, &refused) {
+			continue
+		}
+		require.NoError(t, err)
+		file, err := object.Parse(raw)
+		require.NoError(t, err)
+		before := file.Unit()
+		a.answer(before, n.descriptor)
+		spec, _ := loadSpec(t, out)
+		coll, err := ebpf.NewCollection(spec)
+		if errors.Is(err, syscall.E2BIG) {
+			continue // a million instructions to verify: loops, and both ways of every branch
+		}
+		if err != nil {
+			var log *ebpf.VerifierError
+			errors.As(err, &log)
+			t.Fatalf("%s: %+v\n%s%s", n, log, a.declared(), listed(before))
+		}
+		defer coll.Close()
+		packets := samples(rng, n.descriptor)
+		for range 8 {
+			s := packets[rng.IntN(len(packets))]
+			want, err := runAssembly(&interpreter{unit: before}, s, s.hints(a.order))
+			require.NoError(t, err)
+			got := runInKernel(t, coll.Programs["prog"], s)
+			want.Calls = nil
+			require.Equal(t, want, got, "%s, metadata %x\n%s%s", n, s.meta, a.declared(), listed(before))
+		}
+	}
+}
+
+func runInKernel(t *testing.T, p *ebpf.Program, s sample) ran {
+	t.Helper()
+	var md mdXDP
+	opts := ebpf.RunOptions{
+		Data:       append(bytes.Clone(s.meta), s.packet...),
+		DataOut:    make([]byte, 1024),
+		Context:    mdXDP{Data: uint32(len(s.meta)), DataEnd: uint32(len(s.meta) + len(s.packet))},
+		ContextOut: &md,
+	}
+	ret, err := p.Run(&opts)
+	require.NoError(t, err)
+	return ran{Ret: ret, Meta: append([]byte(nil), opts.DataOut[:md.Data]...), Packet: opts.DataOut[md.Data:]}
 }
