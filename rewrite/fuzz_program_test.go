@@ -220,8 +220,15 @@ func TestAssembled(t *testing.T) {
 	all := grounds(t)
 	accepted := 0
 	const programs = 500
+	var data []byte
+	defer func() {
+		if t.Failed() {
+			t.Logf("as a file of testdata/fuzz/FuzzProgram:\ngo test fuzz v1\n[]byte(%q)", data)
+		}
+	}()
 	for range programs {
-		c := &choices{randomBytes(rng, 40+rng.IntN(400))}
+		data = randomBytes(rng, 40+rng.IntN(400))
+		c := &choices{data}
 		if tryAssembly(t, all[c.n(len(all))], c) {
 			accepted++
 		}
