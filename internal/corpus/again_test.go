@@ -257,10 +257,11 @@ func sameListing(t *testing.T, s subject, out []byte) {
 }
 
 // gist is an error without numbers, and without names: which of several is
-// complained about is a matter of chance in cilium/ebpf.
+// complained about is a matter of chance in cilium/ebpf, as are names that it
+// makes up.
 func gist(err error) string { return details.ReplaceAllString(err.Error(), "*") }
 
-var details = regexp.MustCompile(`"[^"]*"|\d+`)
+var details = regexp.MustCompile(`"[^"]*"|ebpf_probe_\w+|\d+`)
 
 func lines(insns asm.Instructions) []string {
 	var index []int // of each slot: how many instructions that do something come before
@@ -275,13 +276,14 @@ func lines(insns asm.Instructions) []string {
 	}
 	index = append(index, n)
 	var out []string
-	var line string
+	var line, function string // as the last instruction said that said it
 	slot := 0
 	for _, in := range insns {
 		slot += int(in.Size() / asm.InstructionSize)
 		if source, ok := in.Source().(*btf.Line); ok {
 			line = fmt.Sprint(source.FileName(), source.LineNumber(), source.LineColumn(), source.Line())
 		}
+		function += in.Symbol()
 		if nothing(&in) {
 			continue
 		}
@@ -296,8 +298,9 @@ func lines(insns asm.Instructions) []string {
 				target = fmt.Sprint(" to ", index[to])
 			}
 		}
-		out = append(out, fmt.Sprintf("%s: %v %d %d %d %#x%s ref %q core %v line %s", in.Symbol(), uint32(in.OpCode), in.Dst, in.Src,
+		out = append(out, fmt.Sprintf("%s: %v %d %d %d %#x%s ref %q core %v line %s", function, uint32(in.OpCode), in.Dst, in.Src,
 			in.Offset, in.Constant, target, in.Reference(), btf.CORERelocationMetadata(&in), line))
+		function = ""
 	}
 	return out
 }

@@ -157,16 +157,16 @@ func (e *encoder) link() error {
 	return nil
 }
 
-// layout says where functions start. What lies between them keeps its size.
+// layout says where functions start: one behind the other. Code between them,
+// which belongs to none (see overridden), is left out: cilium/ebpf 0.22 counts the
+// offsets in .BTF.ext without it (loadFunctions in elf_reader.go), libbpf with it.
 func (e *encoder) layout() {
 	e.starts = make([]uint64, len(e.linked))
 	e.ends = make([]uint64, len(e.linked))
 	for _, cs := range e.f.sections {
-		var end, oldEnd uint64
+		var end uint64
 		for _, fn := range cs.functions {
-			e.starts[fn] = end + e.f.functions[fn].start - oldEnd
-			oldEnd = e.f.functions[fn].end
-			end = e.starts[fn]
+			e.starts[fn] = end
 			for i := range e.linked[fn].Insns {
 				end += slotSize * uint64(e.linked[fn].Insns[i].Slots())
 			}
@@ -283,19 +283,18 @@ func (e *encoder) moveSymbols() error {
 
 func (e *encoder) writeCode() error {
 	for _, cs := range e.f.sections {
-		old := e.elf.sections[cs.index].data
+		if len(cs.functions) == 0 {
+			continue
+		}
 		var out []byte
 		var relocs []reloc
-		var done uint64
 		for _, fn := range cs.functions {
-			out = append(out, old[done:e.f.functions[fn].start]...)
-			done = e.f.functions[fn].end
 			var err error
 			if out, relocs, err = e.writeFunction(cs, fn, out, relocs); err != nil {
 				return fmt.Errorf("function %s: %w", e.linked[fn].Name, err)
 			}
 		}
-		e.elf.sections[cs.index].data = append(out, old[done:]...)
+		e.elf.sections[cs.index].data = out
 		e.setRelocs(cs.index, relocs)
 	}
 	return nil
