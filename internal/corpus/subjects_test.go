@@ -34,7 +34,13 @@ func (s subject) bigEndian() bool { return elf.Data(s.raw[elf.EI_DATA]) == elf.E
 // each runs a test for every object that is here. TestFetched and TestCompiled
 // say which are not.
 func each(t *testing.T, test func(t *testing.T, s subject)) {
-	for _, s := range subjects(t) {
+	t.Helper()
+	eachOf(t, subjects(t), test)
+}
+
+func eachOf(t *testing.T, all []subject, test func(t *testing.T, s subject)) {
+	t.Helper()
+	for _, s := range all {
 		t.Run(s.String(), func(t *testing.T) { test(t, s) })
 	}
 }

@@ -131,13 +131,24 @@ func (c *container) readHeader(raw []byte) error {
 	case h.Shentsize != sectionSize:
 		return fmt.Errorf("ELF header: section headers of %d bytes, want %d", h.Shentsize, sectionSize)
 	case h.Shnum == 0:
-		return errors.New("ELF header: no sections")
+		return noSections(raw, h, c.order)
 	case h.Shoff > uint64(len(raw)) || uint64(h.Shnum)*sectionSize > uint64(len(raw))-h.Shoff:
 		return fmt.Errorf("section headers: truncated, %d at offset %d of %d bytes", h.Shnum, h.Shoff, len(raw))
 	case h.Shstrndx >= h.Shnum:
 		return fmt.Errorf("ELF header: names of sections in section %d of %d", h.Shstrndx, h.Shnum)
 	}
 	return nil
+}
+
+// noSections is why there is no number of sections in the header: there are none,
+// or more than it has room for (the number is then the size of section 0).
+func noSections(raw []byte, h *elf.Header64, order byteOrder) error {
+	if size := uint64(sectionSize); h.Shoff != 0 && h.Shoff <= uint64(len(raw)) && size <= uint64(len(raw))-h.Shoff {
+		if n := order.Uint64(raw[h.Shoff+32:]); n != 0 {
+			return fmt.Errorf("ELF header: %d sections, up to %d can be read", n, elf.SHN_LORESERVE-1)
+		}
+	}
+	return errors.New("ELF header: no sections")
 }
 
 func (c *container) readSections(raw []byte) error {

@@ -282,6 +282,7 @@ func (e *encoder) moveSymbols() error {
 }
 
 func (e *encoder) writeCode() error {
+	bySection := make(map[uint32][]reloc)
 	for _, cs := range e.f.sections {
 		if len(cs.functions) == 0 {
 			continue
@@ -295,29 +296,33 @@ func (e *encoder) writeCode() error {
 			}
 		}
 		e.elf.sections[cs.index].data = out
-		e.setRelocs(cs.index, relocs)
+		bySection[uint32(cs.index)] = relocs
 	}
+	e.setRelocs(bySection)
 	return nil
 }
 
-// setRelocs replaces the relocations of a section.
-func (e *encoder) setRelocs(index int, relocs []reloc) {
+// setRelocs replaces the relocations of code, which are given by section.
+func (e *encoder) setRelocs(relocs map[uint32][]reloc) {
 	for i := range e.elf.sections {
-		if s := &e.elf.sections[i]; s.kind() == elf.SHT_REL && s.Info == uint32(index) {
-			s.relocs = relocs
-			relocs = nil // more than one section of them: all in the first
+		if s := &e.elf.sections[i]; s.kind() == elf.SHT_REL && e.elf.sections[s.Info].isCode() {
+			s.relocs = relocs[s.Info]
+			delete(relocs, s.Info) // more than one section of them: all in the first
 		}
 	}
-	if len(relocs) == 0 {
-		return
+	for _, cs := range e.f.sections {
+		own := relocs[uint32(cs.index)]
+		if len(own) == 0 {
+			continue
+		}
+		e.elf.sections = append(e.elf.sections, section{
+			name: ".rel" + e.elf.sections[cs.index].name, relocs: own,
+			Section64: elf.Section64{
+				Type: uint32(elf.SHT_REL), Flags: uint64(elf.SHF_INFO_LINK), Addralign: 8, Entsize: relocSize,
+				Link: uint32(e.elf.symtab), Info: uint32(cs.index),
+			},
+		})
 	}
-	e.elf.sections = append(e.elf.sections, section{
-		name: ".rel" + e.elf.sections[index].name, relocs: relocs,
-		Section64: elf.Section64{
-			Type: uint32(elf.SHT_REL), Flags: uint64(elf.SHF_INFO_LINK), Addralign: 8, Entsize: relocSize,
-			Link: uint32(e.elf.symtab), Info: uint32(index),
-		},
-	})
 }
 
 func (e *encoder) writeFunction(cs *codeSection, fn int, out []byte, relocs []reloc) ([]byte, []reloc, error) {

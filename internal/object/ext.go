@@ -139,7 +139,7 @@ func (r *extReader) readPart(part int, data []byte) error {
 		if n*size > uint64(len(data)) {
 			return fmt.Errorf("part %d: section %s: %d records of %d bytes, %d bytes are left", part, name, n, size, len(data))
 		}
-		cs := r.f.codeSection(name)
+		cs := r.f.byName[name]
 		if cs == nil {
 			return fmt.Errorf("part %d: section %s holds no code", part, name)
 		}
@@ -150,15 +150,6 @@ func (r *extReader) readPart(part int, data []byte) error {
 			}
 		}
 		data = data[n*size:]
-	}
-	return nil
-}
-
-func (f *File) codeSection(name string) *codeSection {
-	for _, cs := range f.sections {
-		if f.elf.sections[cs.index].name == name {
-			return cs
-		}
 	}
 	return nil
 }

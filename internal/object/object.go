@@ -28,11 +28,13 @@ type File struct {
 	raw       []byte
 	elf       *container
 	sections  []*codeSection // executable ones, in the file's order
-	functions []*function    // functions[i] describes unit.Funcs[i]
-	externs   []int          // symbol of unit.Externs[i]
-	unit      code.Unit      // as read, never handed out
-	btf       int            // section index of .BTF, 0: none
-	ext       *extInfo       // nil: no .BTF.ext
+	byIndex   map[elf.SectionIndex]*codeSection
+	byName    map[string]*codeSection // the first of a name
+	functions []*function             // functions[i] describes unit.Funcs[i]
+	externs   []int                   // symbol of unit.Externs[i]
+	unit      code.Unit               // as read, never handed out
+	btf       int                     // section index of .BTF, 0: none
+	ext       *extInfo                // nil: no .BTF.ext
 }
 
 // codeSection is an executable section and the functions in it.
@@ -104,18 +106,23 @@ func (f *File) Unit() *code.Unit {
 
 // readFunctions finds the functions by their symbols and decodes them.
 func (f *File) readFunctions() error {
-	byIndex := make(map[elf.SectionIndex]*codeSection)
+	f.byIndex, f.byName = make(map[elf.SectionIndex]*codeSection), make(map[string]*codeSection)
 	for i := range f.elf.sections {
-		if s := &f.elf.sections[i]; s.isCode() {
-			cs := &codeSection{index: i}
-			f.sections = append(f.sections, cs)
-			byIndex[elf.SectionIndex(i)] = cs
+		s := &f.elf.sections[i]
+		if !s.isCode() {
+			continue
+		}
+		cs := &codeSection{index: i}
+		f.sections = append(f.sections, cs)
+		f.byIndex[elf.SectionIndex(i)] = cs
+		if f.byName[s.name] == nil {
+			f.byName[s.name] = cs
 		}
 	}
 	found := make(map[*codeSection][]*function)
 	for i := range f.elf.symbols {
 		sym := &f.elf.symbols[i]
-		cs := byIndex[sym.section]
+		cs := f.byIndex[sym.section]
 		if cs == nil || sym.kind() != elf.STT_FUNC {
 			continue
 		}
@@ -240,13 +247,9 @@ func (f *File) readTypes() error {
 
 // readRelocs gives each relocation of code to its instruction.
 func (f *File) readRelocs() error {
-	byIndex := make(map[uint32]*codeSection)
-	for _, cs := range f.sections {
-		byIndex[uint32(cs.index)] = cs
-	}
 	for i := range f.elf.sections {
 		s := &f.elf.sections[i]
-		cs := byIndex[s.Info]
+		cs := f.byIndex[elf.SectionIndex(s.Info)]
 		if s.kind() != elf.SHT_REL || cs == nil {
 			continue
 		}
@@ -384,23 +387,20 @@ func (f *File) refExtern(in *code.Insn, sym int, declared map[string]*btf.Func, 
 // refSymbol notes a reference to a function in the file. Calls count in slots
 // from the one after the call (-1 is the symbol itself), addresses in bytes.
 func (f *File) refSymbol(in *code.Insn, sym *symbol) error {
-	for _, cs := range f.sections {
-		if elf.SectionIndex(cs.index) != sym.section {
-			continue
-		}
-		if in.IsCall() {
-			return f.refFunc(in, cs, int64(sym.value/slotSize)+in.Constant+1)
-		}
-		addend := int64(uint32(in.Constant))
-		if sym.value%slotSize != 0 || addend%slotSize != 0 {
-			return fmt.Errorf("address of byte %d of %s, which is no instruction", addend, f.elf.sections[cs.index].name)
-		}
-		return f.refFunc(in, cs, int64(sym.value/slotSize)+addend/slotSize)
-	}
-	if in.IsCall() {
+	cs := f.byIndex[sym.section]
+	switch {
+	case cs == nil && in.IsCall():
 		return fmt.Errorf("call of %q, which is no code", sym.name)
+	case cs == nil:
+		return nil
+	case in.IsCall():
+		return f.refFunc(in, cs, int64(sym.value/slotSize)+in.Constant+1)
 	}
-	return nil
+	addend := int64(uint32(in.Constant))
+	if sym.value%slotSize != 0 || addend%slotSize != 0 {
+		return fmt.Errorf("address of byte %d of %s, which is no instruction", addend, f.elf.sections[cs.index].name)
+	}
+	return f.refFunc(in, cs, int64(sym.value/slotSize)+addend/slotSize)
 }
 
 // refFunc notes a reference to the function that starts at a slot.
