@@ -24,7 +24,7 @@ SOURCES := $(wildcard bpf/examples/*.c bpf/selftest/*.c)
 OBJECTS := $(SOURCES:.c=.el.o) $(SOURCES:.c=.eb.o)
 HEADERS := bpf/hintjit.h $(wildcard bpf/include/*/*.h)
 
-.PHONY: help run test test-vm test-vm-all fuzz objects bench lint lint-go lint-c check fresh-objects deps clang-version
+.PHONY: help run test corpus test-vm test-vm-all fuzz objects bench lint lint-go lint-c check fresh-objects deps clang-version
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -38,14 +38,19 @@ help:
 	@echo 'make bench     the benchmarks'
 	@echo 'make lint      gofmt, go vet, golangci-lint, and the C sources'
 	@echo 'make check     all that CI runs'
+	@echo 'make corpus    fetch the Debian packages whose BPF objects tests use'
 	@echo 'make deps      install the Debian packages that tests use'
 
 run:
 	@$(GO) run ./cmd/hintjit demo --nic $(NIC)
 
-test: deps
+test: deps corpus
 	@$(GO) vet ./...
 	@$(GO) run ./scripts/gotest -timeout 40m ./...
+
+# docs/corpus.md. The packages are fetched once.
+corpus:
+	@scripts/corpus-fetch.sh
 
 # docs/vm.md. The kernels are fetched once.
 VM_KERNELS := 6.1 6.12 6.17 6.18 7

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -302,6 +303,72 @@ func TestLongRecords(t *testing.T) {
 	for i := range n {
 		require.Equal(t, long[12+20*i+4:12+20*(i+1)], got[12+20*i+4:12+20*(i+1)], "record %d", i)
 	}
+}
+
+// Code of weak functions that another object overrides is in no function. It and
+// what describes it go when code moves: cilium/ebpf and libbpf do not agree on how
+// to count it.
+func TestOverridden(t *testing.T) {
+	bpftool := needTool(t, "bpftool", "links objects")
+	linked := filepath.Join(t.TempDir(), "linked.o")
+	run(t, bpftool, "gen", "object", linked,
+		save(t, compile(t, "testdata/weak.c", host)), save(t, compile(t, "testdata/weak.c", host, "-DSECOND")))
+	raw, err := os.ReadFile(linked)
+	require.NoError(t, err)
+	size := func(raw []byte) uint64 {
+		f, err := elf.NewFile(bytes.NewReader(raw))
+		require.NoError(t, err)
+		return f.Section(".text").Size
+	}
+	f, u := parse(t, raw)
+	require.True(t, bytes.Equal(raw, encode(t, f, u)))
+	kept := uint64(0)
+	for _, fn := range u.Funcs {
+		e := code.NewEdit(fn)
+		e.Insert(0, code.Goto(code.Here(1)))
+		e.Apply()
+		if fn.Section == ".text" {
+			kept += 8 * uint64(fn.Slots()[len(fn.Insns)])
+		}
+	}
+	out := encode(t, f, u)
+	require.Greater(t, size(raw), kept, "nothing was overridden")
+	require.Equal(t, kept, size(out))
+	_, again := parse(t, out)
+	require.Equal(t, []string{"call in_first", "call in_second"}, references(again, "first"))
+	require.Equal(t, []string{"call in_first"}, references(again, "in_second"))
+	needKernel(t)
+	run(t, bpftool, "prog", "loadall", save(t, out), pinDir(t))
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(out))
+	require.NoError(t, err)
+	coll, err := ebpf.NewCollection(spec)
+	require.NoError(t, err)
+	coll.Close()
+}
+
+// clang 9's .BTF.ext has a header with one part more, which is empty.
+func TestEmptyPart(t *testing.T) {
+	p := newPatcher(t, example(t))
+	le := binary.LittleEndian
+	ext := p.data(".BTF.ext")
+	start := le.Uint32(ext[4:])
+	long := slices.Concat(ext[:start], le.AppendUint64(nil, 0x3e0), ext[start:])
+	put32(long[4:], start+8)
+	put64(p.header(".BTF.ext")[32:], uint64(len(long)))
+	put64(p.header(".BTF.ext")[24:], uint64(len(p.raw)))
+	p.raw = append(p.raw, long...)
+	f, u := parse(t, p.raw)
+	insertAt(t, u, "l4lb", code.Goto(code.Here(1)))
+	got := newPatcher(t, encode(t, f, u)).data(".BTF.ext")
+	require.EqualValues(t, start+8, le.Uint32(got[4:]))
+	require.Zero(t, le.Uint64(got[start:]))
+
+	// The same with a part that is not empty.
+	put32(p.raw[len(p.raw)-len(long)+int(start)+4:], 8)
+	f, u = parse(t, p.raw)
+	insertAt(t, u, "l4lb", code.Goto(code.Here(1)))
+	_, err := f.Encode(u)
+	require.ErrorContains(t, err, "section .BTF.ext: header of 40 bytes names parts that are not known")
 }
 
 func TestAddressOfCodeInData(t *testing.T) {

@@ -97,6 +97,10 @@ func TestMalformed(t *testing.T) {
 		{"x86", func(p *patcher) { put16(p.raw[18:], 62) }, "ELF header: made for EM_X86_64, want BPF"},
 		{"linked", func(p *patcher) { put16(p.raw[16:], 2) }, "want a relocatable object"},
 		{"no sections", func(p *patcher) { put16(p.raw[60:], 0) }, "ELF header: no sections"},
+		{"sections not numbered in the header", func(p *patcher) {
+			put64(p.raw[binary.LittleEndian.Uint64(p.raw[40:])+32:], 70000)
+			put16(p.raw[60:], 0)
+		}, "ELF header: 70000 sections, up to 65279 can be read"},
 		{"section headers far away", func(p *patcher) { put64(p.raw[40:], 1<<63) }, "section headers: truncated"},
 		{"names nowhere", func(p *patcher) { put16(p.raw[62:], 200) }, "names of sections in section 200"},
 		{"names in code", func(p *patcher) { put16(p.raw[62:], uint16(p.index("xdp"))) }, "want a string table"},
@@ -118,6 +122,7 @@ func TestMalformed(t *testing.T) {
 		{"long function", func(p *patcher) { put64(p.symbol("l4lb")[16:], 1<<63) }, "function l4lb: bytes 0 to"},
 		{"odd function", func(p *patcher) { put64(p.symbol("l4lb")[8:], 4); put64(p.symbol("l4lb")[16:], 8) }, "function l4lb: at offset 4, want a multiple of 8"},
 		{"half an instruction", func(p *patcher) { put64(p.symbol("l4lb")[16:], 12) }, "no whole number of instructions"},
+		{"function without type", func(p *patcher) { p.symbol("l4lb")[4] &^= 0xf }, "in a section without functions: no symbol of type FUNC"},
 		{"overlap", func(p *patcher) {
 			other := p.symbol("LICENSE")
 			copy(other[4:24], p.symbol("l4lb")[4:24])
