@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -212,7 +213,12 @@ var compiled = sync.OnceValues(func() ([]subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	all, err := inStyle(dir)
+	return all, errors.Join(err, os.RemoveAll(dir))
+})
+
+// inStyle compiles the programs of styles, in a folder.
+func inStyle(dir string) ([]subject, error) {
 	var all []subject
 	for _, name := range styles {
 		for _, to := range targets {
@@ -225,7 +231,7 @@ var compiled = sync.OnceValues(func() ([]subject, error) {
 		}
 	}
 	return all, nil
-})
+}
 
 // missing says what there is no compiling without.
 func missing() string {
