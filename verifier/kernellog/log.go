@@ -1,0 +1,223 @@
+// Package kernellog reads what a loader prints when the kernel refuses a BPF
+// program: which instruction is at fault, what the kernel says of it, and, from
+// a table of the kernel's sentences (reasons.go), what that means and what to do.
+//
+// It understands the verifier's log of Linux 6.1 to 7.3 (kernel/bpf/verifier.c
+// and log.c) as it is, and as libbpf, bpftool, iproute2, xdp-loader and
+// cilium/ebpf frame it. Instructions are numbered as in the log: in slots of 8
+// bytes, from the start of the program as it was loaded, in which the functions
+// that it calls stand behind it.
+package kernellog
+
+import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Log is what there is to know of one refusal.
+type Log struct {
+	Program  string   // as the loader names it, "" when it does not
+	Steps    []Step   // the instructions that the log shows, in its order
+	Insn     int      // the one at fault, -1: the log does not tell, or none alone is
+	Source   Source   // the source line that the log shows last
+	Says     []string // the refusal in the kernel's own sentences, or in the loader's
+	Reason   *Reason  // nil: no sentence of the table
+	captured []int    // where in Says[spoken] the pattern's groups are
+	spoken   int
+}
+
+// Step is an instruction that the verifier came by.
+type Step struct {
+	Slot   int
+	Opcode byte
+	Known  bool   // whether the log has the opcode
+	Text   string // as the kernel writes it
+	State  string // what it then knew of registers, "" where it does not say
+}
+
+// Source is a source line as the log quotes it.
+type Source struct {
+	Text string
+	File string // "" before Linux 6.9
+	Line int
+}
+
+// ErrNoRefusal says that a text is not about a program that was refused.
+var ErrNoRefusal = errors.New("no refusal in this text: want what the loader printed, the verifier's log among it")
+
+// Parse reads what a loader printed. Of several programs in one text it reads the
+// last.
+func Parse(text string) (*Log, error) {
+	p := parser{log: Log{Insn: -1}}
+	for line := range strings.Lines(text) {
+		p.line(strings.TrimSpace(line))
+	}
+	if !p.judge() {
+		return nil, ErrNoRefusal
+	}
+	return &p.log, nil
+}
+
+// parser goes through a text line by line.
+type parser struct {
+	log    Log
+	says   []string // lines since the last step that may be the kernel's refusal
+	loader []string // what the loader says itself
+}
+
+// The lines of a log that are instructions. The state behind one begins at "; R"
+// or "; frame" (log.c, print_verifier_state), and a poisoned one is libbpf's
+// (libbpf.c, fixup_verifier_log).
+var (
+	stepLine   = regexp.MustCompile(`^(\d+): \(([0-9a-f]{2})\) (.*)$`)
+	poisoned   = regexp.MustCompile(`^(\d+): (<invalid [^>]*>)`)
+	stateAfter = regexp.MustCompile(`\s*; ((?:frame\d+: ?)?R\d+.*)$`)
+	sourceLine = regexp.MustCompile(`^; (.*?)(?: @ (\S+):(\d+))?$`)
+)
+
+// frame is the lines by which loaders open a log, with the program's name.
+var frame = regexp.MustCompile(`(?:^|: )prog '([^']*)': -- BEGIN PROG LOAD LOG --|^(?:program (\S+): )?load program: [^:]*:$`)
+
+// loaderLine is what is not of the kernel, with the name of the program if it is
+// about one: libbpf's, its users', and cilium/ebpf's error.
+var loaderLine = regexp.MustCompile(`^(?:libbpf|libxdp|libbpf_glue|Error|hintjit)\b.*?: ?|^(?:.*: )?(?:program|map) (\S+): |^load program: |^(?:failed to load|ERROR: )`)
+
+var programName = regexp.MustCompile(`\bprog(?:ram)? '?([^' :]+)'?:`)
+
+// chatter is what the verifier says of its work, and no refusal.
+var chatter = regexp.MustCompile(`^(?:` + strings.Join([]string{
+	`processed \d+ insns`, `verification time`, `stack depth`, `insns processed`,
+	`(?:from )?\d+(?: to \d+)?(?: \(speculative execution\))?:(?: safe|$| ?(?:frame\d+: ?)?R\d+.*|$)`,
+	`(?:frame\d+: ?)?R\d+(?:_[a-z]+)?=`, // a state on a line of its own; no sentence has R1=
+	`(?:mark_precise|force_precise|propagating|frame ?\d+|stack=|parent |last_idx|first_idx|regs=|BPF program load)\b`,
+	`(?:caller|callee|returning from callee|to caller at \d+|cur state|old state):`,
+	`func#\d+ @\d+`, `Validating .*\.\.\.`, `Func#\d+ .* (?:safe|assumed valid)`,
+	`SCC `, `Live regs before insn`, `\d+: [.\d]+ \(`, `-- (?:BEGIN|END) PROG LOAD LOG`,
+	`\(\d+ line\(s\) omitted\)`, `\.\.\. \d+ lines before`,
+}, "|") + `)`)
+
+func (p *parser) line(line string) {
+	switch {
+	case line == "" || line == "\x00":
+	case frame.MatchString(line):
+		m := frame.FindStringSubmatch(line)
+		p.log.Program, p.log.Steps, p.log.Source, p.says = m[1]+m[2], nil, Source{}, nil
+	case p.step(line):
+	case strings.HasPrefix(line, "; "):
+		m := sourceLine.FindStringSubmatch(line)
+		n, _ := strconv.Atoi(m[3])
+		p.log.Source = Source{Text: m[1], File: m[2], Line: n}
+	case chatter.MatchString(line):
+	case loaderLine.MatchString(line):
+		p.loader = append(p.loader, line)
+		if m := programName.FindStringSubmatch(line); m != nil && p.log.Program == "" {
+			p.log.Program = m[1]
+		}
+	default:
+		p.says = append(p.says, line)
+	}
+}
+
+// step takes a line that is an instruction. What was said before one was no
+// refusal.
+func (p *parser) step(line string) bool {
+	var s Step
+	if m := stepLine.FindStringSubmatch(line); m != nil {
+		opcode, _ := strconv.ParseUint(m[2], 16, 8)
+		s = Step{Opcode: byte(opcode), Known: true, Text: m[3]}
+		if at := stateAfter.FindStringSubmatchIndex(m[3]); at != nil {
+			s.Text, s.State = strings.TrimSpace(m[3][:at[0]]), m[3][at[2]:at[3]]
+		}
+		s.Slot = number(m[1])
+	} else if m := poisoned.FindStringSubmatch(line); m != nil {
+		s = Step{Slot: number(m[1]), Text: m[2]}
+		defer func() { p.says = append(p.says, m[2]) }() // it is the refusal as well
+	} else {
+		return false
+	}
+	p.log.Steps = append(p.log.Steps, s)
+	p.says = nil
+	return true
+}
+
+// maxSlot is more than a program can have: the kernel takes a million instructions.
+const maxSlot = 1 << 24
+
+// number is that of an instruction, -1 when it can not be one.
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n > maxSlot {
+		return -1
+	}
+	return n
+}
+
+// judge finds what the refusal is; false when there is none.
+func (p *parser) judge() bool {
+	l := &p.log
+	l.Says = p.says
+	switch failed := failures(p.loader); {
+	case l.find(p.says):
+		if len(l.Steps) == 0 { // what stood before it may be anybody's
+			l.Says, l.spoken = l.Says[l.spoken:], 0
+		}
+	case l.find(p.loader):
+		l.Says, l.spoken = l.Says[l.spoken:][:1], 0
+	case len(l.Steps) > 0 && len(p.says) > 0:
+	case len(failed) == 0:
+		return false
+	default:
+		l.find(failed)
+		l.Says, l.spoken = p.loader, 0
+	}
+	l.Insn = l.fault()
+	return true
+}
+
+// find looks for a sentence that the table knows.
+func (l *Log) find(says []string) bool {
+	for i, sentence := range says {
+		for r := range reasons {
+			if at := reasons[r].match(sentence); at != nil {
+				l.Reason, l.Says, l.spoken, l.captured = &reasons[r], says, i, at
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var named = regexp.MustCompile(`\binsn (\d+)\b`)
+
+// fault is the instruction that the refusal is about: the one that a sentence
+// names, or the last that the verifier came by.
+func (l *Log) fault() int {
+	for _, sentence := range l.Says {
+		if m := named.FindStringSubmatch(sentence); m != nil {
+			return number(m[1])
+		}
+	}
+	if len(l.Steps) == 0 || l.Reason != nil && l.Reason.Whole {
+		return -1
+	}
+	return l.Steps[len(l.Steps)-1].Slot
+}
+
+// Means is what the refusal most likely means, "" when that is not known.
+func (l *Log) Means() string { return l.expand(func(r *Reason) string { return r.Means }) }
+
+// Do is what helps where the program itself is at fault.
+func (l *Log) Do() string { return l.expand(func(r *Reason) string { return r.Do }) }
+
+// Inserted is what helps where a rewriter put the instruction in, "" when
+// nothing does but to mend the rewriter.
+func (l *Log) Inserted() string { return l.expand(func(r *Reason) string { return r.Inserted }) }
+
+func (l *Log) expand(text func(*Reason) string) string {
+	if l.Reason == nil {
+		return ""
+	}
+	return string(anyPattern.ExpandString(nil, text(l.Reason), l.Says[l.spoken], l.captured))
+}
