@@ -202,7 +202,9 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit
 		if next[r] != 0 || operand || v > maxMask || len(movs) == maxSets {
 			return
 		}
-		movs = append(movs, code.New(asm.Mov.Imm(r, int32(v))))
+		mov := code.New(asm.Mov.Imm(r, int32(v)))
+		mov.For = br.For
+		movs = append(movs, mov)
 	}
 	targets[i] = w.to
 	if len(movs) > 0 {

@@ -26,8 +26,12 @@ func Collection(spec *ebpf.CollectionSpec, opts Options) (*Report, error) {
 	}
 	opts.atOnce = true // cilium/ebpf takes no CO-RE records but its own
 	report, changed, err := run(c.unit, opts)
-	if err != nil || !changed {
-		return report, err
+	if err != nil {
+		return nil, err
+	}
+	report.order = c.order
+	if !changed {
+		return report, nil
 	}
 	programs, err := c.export()
 	if err != nil {

@@ -18,7 +18,7 @@ func (p *plan) lower() error {
 		e := newEmitter(p, 0, 0)
 		p.t.reach.fetch(e, p.fetch[-1], p.before[0]|regset(asm.R1))
 		if p.fetch[-1] != 0 {
-			edit.Enter(e.finish()...)
+			edit.Enter(p.fetching(e.finish())...)
 		}
 	}
 	for i := range p.f.Insns {
@@ -26,16 +26,58 @@ func (p *plan) lower() error {
 		case p.gone[i]:
 			edit.Replace(i)
 		case p.isCall(i):
-			edit.Replace(i, p.lowerCall(i)...)
+			edit.Replace(i, p.fetching(p.lowerCall(i))...)
 		case p.reads[i] != nil:
-			edit.Replace(i, p.lowerRead(p.reads[i])...)
+			edit.Replace(i, inserted(p.lowerRead(p.reads[i]), "computes", p.reads[i].names())...)
 		case p.tests[i] != nil:
-			edit.Replace(i, p.lowerTest(i)...)
+			edit.Replace(i, inserted(p.lowerTest(i), "asks for", p.tests[i].names())...)
 		}
 	}
 	was := *p.f
 	edit.Apply()
 	return p.checkStack(&was)
+}
+
+// inserted says of code what it is for.
+func inserted(insns []code.Insn, does string, names []string) []code.Insn {
+	purpose := &code.Purpose{Does: does, Names: names}
+	for i := range insns {
+		insns[i].For = purpose
+	}
+	return insns
+}
+
+// fetching says so of code that stands for a call of hintjit_rx, or at the entry.
+func (p *plan) fetching(insns []code.Insn) []code.Insn {
+	names := map[string]bool{}
+	for h := range p.hintsInUse() {
+		names[h.Name] = true
+	}
+	return inserted(insns, "reads the descriptor for", sorted(names))
+}
+
+// names are the members that a load looks at.
+func (r *read) names() (out []string) {
+	for i := range r.parts {
+		name := r.parts[i].hint.Name
+		if r.parts[i].has {
+			name = hasPrefix + name
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, "0, for a hint that is never there")
+	}
+	return out
+}
+
+func (t *test) names() (out []string) {
+	for _, h := range t.hints {
+		out = append(out, hasPrefix+h.Name)
+	}
+	return out
 }
 
 // lowerCall is what becomes of a call of hintjit_rx.

@@ -63,7 +63,7 @@ func run(u *code.Unit, opts Options) (*Report, bool, error) {
 	}
 	j := &job{u: u, t: t, opts: opts, before: clone(u),
 		tables: &tables{unit: u, made: map[tableKey]*table{}},
-		report: &Report{NIC: t.layout.NIC, Descriptor: t.desc.Name, Reach: t.reach.name()}}
+		report: &Report{NIC: t.layout.NIC, Descriptor: t.desc.Name, Reach: t.reach.name(), unit: u}}
 	if w, ok := t.reach.(*walkReach); ok {
 		j.report.Walks = w.names()
 	}
@@ -166,6 +166,7 @@ func (j *job) lower() error {
 			return err
 		}
 		r.After = len(fn.Insns)
+		r.Stack = p.bottom + 8*p.borrowed - (p.depth+7)&^7
 		j.changed = true
 		r.change = change{j.before, j.u, j.before.Funcs[f], fn}
 		j.report.Programs = append(j.report.Programs, r)

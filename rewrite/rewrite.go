@@ -5,6 +5,7 @@ package rewrite
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
@@ -49,16 +50,38 @@ type Report struct {
 	Never      []Absent // standard hints that it never holds
 	Programs   []ProgramReport
 	Warnings   []string
+
+	unit  *code.Unit       // all that was read, as it is now
+	order map[string][]int // program -> its functions, as a collection has them; nil: the loader puts them together
+	// untold: the object was rewritten before, and what was inserted is not known.
+	untold bool
 }
 
 // ProgramReport tells what was done to one function.
 type ProgramReport struct {
 	Name, Section string
 	Before, After int      // instructions
+	Stack         int      // bytes of it that keeping hints takes
 	Hints         []string // members that are read and that this NIC gives
 	Absent        []Absent // members that are read and that it never gives
 
 	change change // for Diff
+}
+
+// Untouched reports on an object that is not rewritten here, or was before: what
+// Explain needs to know of it.
+func Untouched(in []byte) (*Report, error) {
+	file, err := object.Parse(in)
+	if err != nil {
+		return nil, &UsageError{err.Error()}
+	}
+	u := file.Unit()
+	ds, err := declare(u)
+	if err != nil {
+		return nil, &UsageError{err.Error()}
+	}
+	calls := slices.ContainsFunc(u.Funcs, func(f *code.Func) bool { return hintCall(u, f) >= 0 })
+	return &Report{unit: u, untold: len(ds.list) > 0 && !calls}, nil
 }
 
 // Absent is a hint that is never there, and why.

@@ -118,7 +118,7 @@ func (f *loadFlags) run(stdout io.Writer) error {
 	if err := checkReached(report.Reach, object); err != nil {
 		return err
 	}
-	loaded, err := object.load()
+	loaded, err := object.load(report)
 	if err != nil {
 		return err
 	}

@@ -196,9 +196,10 @@ char LICENSE[] SEC("license") = "GPL";
 	out, err := exec.Command("clang-19", "-target", "bpf", "-O2", "-g", "-c", source, "-o", "bad.o").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	said := command(t, exitFails, "load", "bad.o", "--dev", "hj0", "--layout", "veth.yaml")
-	require.Contains(t, said, "hintjit: bad.o: the kernel's verifier refuses the program: permission denied\n")
-	require.Contains(t, said, "\n  invalid access to packet")
-	require.Contains(t, said, "\nhint: the last lines name the instruction")
+	require.Contains(t, said, "hintjit: bad.o: the kernel refuses program bad\n  bad.c:4: SEC(\"xdp\") int bad(struct xdp_md *ctx) {")
+	require.Regexp(t, `\n  >       1: r0 = \*\(u8 \*\)\(r1 \+ 0x0\)\n`, said)
+	require.Contains(t, said, "\n  kernel: invalid access to packet")
+	require.Contains(t, said, "\n  to do: compare first: ")
 	require.NoDirExists(t, "/sys/fs/bpf/hintjit")
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,13 +86,15 @@ func TestCheckLicence(t *testing.T) {
 }
 
 func TestLoadError(t *testing.T) {
-	err := loadError("prog.o", &ebpf.VerifierError{Cause: syscall.EACCES, Log: strings.Split(strings.Repeat("line ", 40), " ")})
-	require.ErrorContains(t, err, "prog.o: the kernel's verifier refuses the program: permission denied\n  ... 16 lines before\n  line\n")
-	require.Contains(t, hintFor(err), "hintjit rewrite --diff")
-	err = loadError("prog.o", syscall.EPERM)
-	require.EqualError(t, err, "prog.o: the kernel does not load it: operation not permitted")
-	require.Contains(t, hintFor(err), "security module")
-	require.Empty(t, hintFor(loadError("prog.o", errors.New("map full"))))
+	report := &rewrite.Report{}
+	err := loadError("prog.o", report.Explain(fmt.Errorf("program p: load program: %w", syscall.EPERM)), netdev.LockdownIntegrity)
+	require.Regexp(t, `^prog.o: the kernel refuses program p\n  kernel: .*operation not permitted\n  this means: the process may not load programs`, message(err))
+	require.Equal(t, "kernel lockdown is in mode integrity here", hintFor(err))
+	require.ErrorIs(t, err, syscall.EPERM)
+	require.Equal(t, exitFails, exitCode(err))
+	err = loadError("prog.o", report.Explain(errors.New("the file is damaged")), netdev.LockdownNone)
+	require.EqualError(t, err, "prog.o: the kernel does not load it: the file is damaged")
+	require.Empty(t, hintFor(err))
 }
 
 // A hint is given, or waits for a setting, or for a rule.

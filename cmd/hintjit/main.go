@@ -54,6 +54,7 @@ programs that read the receive descriptor of one NIC.`,
 		Example: `  hintjit rewrite prog.o --nic i40e     write prog.i40e.o
   hintjit load prog.o --dev eth0        rewrite it for that interface's NIC and attach it
   hintjit selftest --dev eth0           hold that NIC's hints against what else tells of its packets
+  hintjit explain prog.o --nic i40e     say what the verifier's log on standard input means
   hintjit nics                          list the NICs that are supported
   hintjit nics i40e                     show where i40e keeps each hint
   hintjit demo                          rewrite and run a bundled example`,
@@ -76,7 +77,7 @@ programs that read the receive descriptor of one NIC.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(cmd.CommandPath()+" --help lists the flags", "%w", err)
 	})
-	root.AddCommand(rewriteCommand(), loadCommand(), selftestCommand(), nicsCommand(), demoCommand(), versionCommand())
+	root.AddCommand(rewriteCommand(), loadCommand(), explainCommand(), selftestCommand(), nicsCommand(), demoCommand(), versionCommand())
 	return root
 }
 
@@ -131,12 +132,18 @@ func exitCode(err error) int {
 	return exitFails
 }
 
-// message is the error, faults of a layout on lines of their own so that an
-// editor finds the places.
+// message is the error; faults of a layout on lines of their own so that an
+// editor finds the places, and a kernel's refusal explained.
 func message(err error) string {
 	var faults *layouts.Errors
 	if errors.As(err, &faults) {
 		return "the layout is faulty\n" + faults.Error()
+	}
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		var b strings.Builder
+		writeRefusal(&b, refused.file, refused.refusal)
+		return strings.TrimSuffix(b.String(), "\n")
 	}
 	return strings.TrimRight(err.Error(), ".\n")
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -176,43 +176,41 @@ func checkLicence(object *loadObject) error {
 		`char LICENSE[] SEC("license") = "GPL", or another of ` + strings.Join(gplCompatible[1:], ", ")}
 }
 
-// load loads the programs and what they use.
-func (o *loadObject) load() (*ebpf.Collection, error) {
+// load loads the programs, which report tells how were rewritten, and what they use.
+func (o *loadObject) load(report *rewrite.Report) (*ebpf.Collection, error) {
 	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11 count maps as locked memory
 		return nil, err
 	}
 	loaded, err := ebpf.NewCollectionWithOptions(o.spec, ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: "/sys/fs/bpf"}})
 	if err != nil {
-		return nil, loadError(o.file, err)
+		return nil, loadError(o.file, report.Explain(err), netdev.KernelLockdown())
 	}
 	return loaded, nil
 }
 
-// logLines is how much of the verifier's log is shown: the fault and how it came
-// to be.
-const logLines = 25
-
-// loadError explains why the kernel does not take the object.
-func loadError(file string, err error) error {
-	var refused *ebpf.VerifierError
-	switch {
-	case errors.As(err, &refused):
-		log := refused.Log
-		if n := len(log) - logLines; n > 0 {
-			log = append([]string{fmt.Sprintf("... %d lines before", n)}, log[n:]...)
-		}
-		return &hintedError{
-			fmt.Errorf("%s: the kernel's verifier refuses the program: %w\n  %s", file, refused.Cause, strings.Join(log, "\n  ")),
-			"the last lines name the instruction; hintjit rewrite --diff shows which are the program's own and which were inserted"}
-	case errors.Is(err, fs.ErrPermission):
-		hint := "a security module may refuse what the capabilities allow: see the kernel's log"
-		if mode := netdev.KernelLockdown(); mode != netdev.LockdownUnknown && mode != netdev.LockdownNone {
-			hint += fmt.Sprintf("; kernel lockdown is in mode %s", mode)
-		}
-		return &hintedError{fmt.Errorf("%s: the kernel does not load it: %w", file, err), hint}
+// loadError says that the kernel does not take the object, and adds what is known
+// of this machine.
+func loadError(file string, err error, lockdown netdev.Lockdown) error {
+	var refused *rewrite.Refusal
+	if errors.As(err, &refused) {
+		err = &refusedError{file, refused}
+	} else {
+		err = fmt.Errorf("%s: the kernel does not load it: %w", file, err)
 	}
-	return fmt.Errorf("%s: the kernel does not load it: %w", file, err)
+	if errors.Is(err, syscall.EPERM) && lockdown != netdev.LockdownUnknown && lockdown != netdev.LockdownNone {
+		return &hintedError{err, fmt.Sprintf("kernel lockdown is in mode %s here", lockdown)}
+	}
+	return err
 }
+
+// refusedError is a refusal of what stands in a file.
+type refusedError struct {
+	file    string
+	refusal *rewrite.Refusal
+}
+
+func (e *refusedError) Error() string { return fmt.Sprintf("%s: %v", e.file, e.refusal) }
+func (e *refusedError) Unwrap() error { return e.refusal }
 
 // tellMaps lists the maps that the attached program uses, for who fills or reads
 // them. One that the kernel says nothing of is left out.

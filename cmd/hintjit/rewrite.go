@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
@@ -51,8 +52,16 @@ written when the rewrite fails. What was done is told on standard error.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.nic, "nic", "", "the `NIC`'s driver: see hintjit nics")
 	flags.StringVarP(&f.out, "output", "o", "", "write to `OUT.o`, or to standard output: - (default PROG.NIC.o)")
+	f.targetFlags(flags)
+	flags.BoolVar(&f.strict, "strict", false, "make warnings errors")
+	flags.BoolVar(&f.diff, "diff", false, "show on standard output what became of each program")
+	return cmd
+}
+
+// targetFlags are those that say what to rewrite, and for what.
+func (f *rewriteFlags) targetFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&f.nic, "nic", "", "the `NIC`'s driver: see hintjit nics")
 	flags.StringVar(&f.reach, "reach", string(rewrite.Auto), "`HOW` to get at the descriptor: auto, walk, meta or kfunc")
 	flags.StringVar(&f.descriptor, "descriptor", "", "the descriptor's `NAME`, as hintjit nics NIC lists them (default the first)")
 	flags.StringVar(&f.layout, "layout", "", "take the NIC's layout from `FILE.yaml`")
@@ -60,9 +69,6 @@ written when the rewrite fails. What was done is told on standard error.`,
 	flags.StringVar(&f.guard, "guard", string(rewrite.GuardOn), guardUsage)
 	flags.StringArrayVar(&f.programs, "program", nil, "rewrite only the program of this `NAME` (may be repeated)")
 	flags.StringArrayVar(&f.sections, "section", nil, "rewrite only the programs of this section, a `NAME` (may be repeated)")
-	flags.BoolVar(&f.strict, "strict", false, "make warnings errors")
-	flags.BoolVar(&f.diff, "diff", false, "show on standard output what became of each program")
-	return cmd
 }
 
 func (f *rewriteFlags) run(stdin io.Reader, stdout, stderr io.Writer) error {

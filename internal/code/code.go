@@ -80,6 +80,14 @@ type Insn struct {
 	Ref    Ref
 	CORE   *CORE // its CO-RE record, nil: none, or answered
 	Line   *Line // set where the source line changes, nil: as the one before
+	For    *Purpose
+}
+
+// Purpose is what an inserted instruction is for, in the words of the pass that
+// made it: people ask when a kernel refuses it.
+type Purpose struct {
+	Does  string   // "reads the descriptor for"
+	Names []string // what it does that for
 }
 
 // Ref is what an instruction refers to beyond itself.

@@ -58,7 +58,7 @@ func (f *Func) Link(far bool) error {
 // reachFar is the code that does what branch in does, over any distance.
 func reachFar(in Insn) []Insn {
 	long := New(asm.Instruction{OpCode: asm.OpCode(asm.Jump32Class).SetJumpOp(asm.Ja)})
-	long.Target = in.Target
+	long.Target, long.For = in.Target, in.For
 	if in.IsGoto() {
 		return []Insn{long}
 	}

@@ -223,7 +223,7 @@ func (d *diff) write() {
 			last = r.line
 		}
 		unit, in := d.insn(r)
-		fmt.Fprintf(d.out, "%c     %s\n", r.mark(), insnText(unit, in, d.labels[r.dest].name))
+		fmt.Fprintf(d.out, "%c     %s\n", r.mark(), Annotated(unit, in, d.labels[r.dest].name))
 	}
 }
 

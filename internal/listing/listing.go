@@ -32,7 +32,7 @@ func Func(w io.Writer, u *code.Unit, f *code.Func) error {
 			fmt.Fprintf(out, "; %s\n", lineText(in.Line))
 			last = in.Line
 		}
-		fmt.Fprintf(out, "%8d: %s\n", slot, insnText(u, in, labels[in.Target]))
+		fmt.Fprintf(out, "%8d: %s\n", slot, Annotated(u, in, labels[in.Target]))
 		slot += int(in.Width())
 	}
 	return out.Flush()
@@ -62,8 +62,8 @@ func title(f *code.Func) string {
 	return fmt.Sprintf("%s (section %s)", f.Name, f.Section)
 }
 
-// insnText is an instruction with the member that its CO-RE record names.
-func insnText(u *code.Unit, in code.Insn, dest string) string {
+// Annotated is Insn with the member that its CO-RE record names.
+func Annotated(u *code.Unit, in code.Insn, dest string) string {
 	text := Insn(u, in, dest)
 	if in.CORE == nil {
 		return text

@@ -23,6 +23,7 @@ type Log struct {
 	Insn     int      // the one at fault, -1: the log does not tell, or none alone is
 	Source   Source   // the source line that the log shows last
 	Says     []string // the refusal in the kernel's own sentences, or in the loader's
+	Report   *Report  // nil before Linux 7.3
 	Reason   *Reason  // nil: no sentence of the table
 	captured []int    // where in Says[spoken] the pattern's groups are
 	spoken   int
@@ -35,6 +36,14 @@ type Step struct {
 	Known  bool   // whether the log has the opcode
 	Text   string // as the kernel writes it
 	State  string // what it then knew of registers, "" where it does not say
+}
+
+// Report is what the verifier adds to its sentence from Linux 7.3 on (under
+// "Verification failed").
+type Report struct {
+	Title      string // "Memory Safety: Access outside bounds"
+	Reason     string
+	Suggestion string
 }
 
 // Source is a source line as the log quotes it.
@@ -50,9 +59,12 @@ var ErrNoRefusal = errors.New("no refusal in this text: want what the loader pri
 // Parse reads what a loader printed. Of several programs in one text it reads the
 // last.
 func Parse(text string) (*Log, error) {
-	p := parser{log: Log{Insn: -1}}
+	p := parser{log: Log{Insn: -1}, at: -1}
 	for line := range strings.Lines(text) {
-		p.line(strings.TrimSpace(line))
+		line = strings.TrimPrefix(strings.TrimRight(line, "\r\n\x00 \t"), "\t") // cilium/ebpf's %+v indents
+		if !p.report(line) {
+			p.line(strings.TrimSpace(line))
+		}
 	}
 	if !p.judge() {
 		return nil, ErrNoRefusal
@@ -65,17 +77,27 @@ type parser struct {
 	log    Log
 	says   []string // lines since the last step that may be the kernel's refusal
 	loader []string // what the loader says itself
+	closed bool     // the log is over, and what follows is the loader's
+
+	section string // of the report that the lines are in, "" for none
+	at      int    // the instruction that the report names, -1: none
 }
 
 // The lines of a log that are instructions. The state behind one begins at "; R"
 // or "; frame" (log.c, print_verifier_state), and a poisoned one is libbpf's
 // (libbpf.c, fixup_verifier_log).
 var (
-	stepLine   = regexp.MustCompile(`^(\d+): \(([0-9a-f]{2})\) (.*)$`)
-	poisoned   = regexp.MustCompile(`^(\d+): (<invalid [^>]*>)`)
+	stepLine = regexp.MustCompile(`^(\d+): \(([0-9a-f]{2})\) (.*)$`)
+	poisoned = regexp.MustCompile(`^(\d+): (<invalid [^>]*>)`)
+	// A branch is written before it is known where it leads, and what comes next
+	// stands behind it.
+	branchLine = regexp.MustCompile(`^(.* goto pc[+-]\d+) +([^; ].*)$`)
 	stateAfter = regexp.MustCompile(`\s*; ((?:frame\d+: ?)?R\d+.*)$`)
 	sourceLine = regexp.MustCompile(`^; (.*?)(?: @ (\S+):(\d+))?$`)
 )
+
+// logEnd is the last line of the verifier, and libbpf's below it.
+var logEnd = regexp.MustCompile(`^processed \d+ insns|-- END PROG LOAD LOG --`)
 
 // frame is the lines by which loaders open a log, with the program's name.
 var frame = regexp.MustCompile(`(?:^|: )prog '([^']*)': -- BEGIN PROG LOAD LOG --|^(?:program (\S+): )?load program: [^:]*:$`)
@@ -88,29 +110,34 @@ var programName = regexp.MustCompile(`\bprog(?:ram)? '?([^' :]+)'?:`)
 
 // chatter is what the verifier says of its work, and no refusal.
 var chatter = regexp.MustCompile(`^(?:` + strings.Join([]string{
-	`processed \d+ insns`, `verification time`, `stack depth`, `insns processed`,
+	`verification time`, `stack depth`, `insns processed`,
 	`(?:from )?\d+(?: to \d+)?(?: \(speculative execution\))?:(?: safe|$| ?(?:frame\d+: ?)?R\d+.*|$)`,
 	`(?:frame\d+: ?)?R\d+(?:_[a-z]+)?=`, // a state on a line of its own; no sentence has R1=
 	`(?:mark_precise|force_precise|propagating|frame ?\d+|stack=|parent |last_idx|first_idx|regs=|BPF program load)\b`,
 	`(?:caller|callee|returning from callee|to caller at \d+|cur state|old state):`,
 	`func#\d+ @\d+`, `Validating .*\.\.\.`, `Func#\d+ .* (?:safe|assumed valid)`,
-	`SCC `, `Live regs before insn`, `\d+: [.\d]+ \(`, `-- (?:BEGIN|END) PROG LOAD LOG`,
+	`SCC `, `Live regs before insn`, `\d+: [.\d]+ \(`,
 	`\(\d+ line\(s\) omitted\)`, `\.\.\. \d+ lines before`,
 }, "|") + `)`)
 
 func (p *parser) line(line string) {
 	switch {
-	case line == "" || line == "\x00":
+	case line == "":
 	case frame.MatchString(line):
 		m := frame.FindStringSubmatch(line)
-		p.log.Program, p.log.Steps, p.log.Source, p.says = m[1]+m[2], nil, Source{}, nil
+		p.restart(m[1] + m[2])
+	case logEnd.MatchString(line):
+		if len(p.says) == 0 && len(p.log.Steps) > 0 {
+			p.restart("") // it was taken
+		}
+		p.closed = true
 	case p.step(line):
 	case strings.HasPrefix(line, "; "):
 		m := sourceLine.FindStringSubmatch(line)
 		n, _ := strconv.Atoi(m[3])
 		p.log.Source = Source{Text: m[1], File: m[2], Line: n}
 	case chatter.MatchString(line):
-	case loaderLine.MatchString(line):
+	case p.closed, loaderLine.MatchString(line):
 		p.loader = append(p.loader, line)
 		if m := programName.FindStringSubmatch(line); m != nil && p.log.Program == "" {
 			p.log.Program = m[1]
@@ -120,6 +147,45 @@ func (p *parser) line(line string) {
 	}
 }
 
+// restart begins the log of another program.
+func (p *parser) restart(program string) {
+	p.log, p.says, p.at, p.closed = Log{Program: program, Insn: -1}, nil, -1, false
+}
+
+var (
+	reportTitle   = regexp.MustCompile(`^Verification failed: (.*)$`)
+	reportSection = regexp.MustCompile(`^(Reason|At|Causal path|Suggestion):$`)
+	reportInsn    = regexp.MustCompile(`^ +insn (\d+)$`)
+)
+
+// report takes a line that belongs to a report: its title, the heads of its
+// sections, and what is indented below them.
+func (p *parser) report(line string) bool {
+	r := p.log.Report
+	if m := reportTitle.FindStringSubmatch(line); m != nil {
+		p.log.Report, p.section, p.at = &Report{Title: m[1]}, "Title", -1
+		return true
+	}
+	if m := reportSection.FindStringSubmatch(line); m != nil && p.section != "" {
+		p.section = m[1]
+		return true
+	}
+	if p.section == "" || line != "" && line[0] != ' ' {
+		p.section = ""
+		return false
+	}
+	text := strings.TrimSpace(line)
+	switch m := reportInsn.FindStringSubmatch(line); {
+	case p.section == "Reason":
+		r.Reason = strings.TrimSpace(r.Reason + " " + text)
+	case p.section == "Suggestion":
+		r.Suggestion = strings.TrimSpace(r.Suggestion + " " + text)
+	case p.section == "At" && m != nil && p.at < 0:
+		p.at = number(m[1])
+	}
+	return true
+}
+
 // step takes a line that is an instruction. What was said before one was no
 // refusal.
 func (p *parser) step(line string) bool {
@@ -127,8 +193,12 @@ func (p *parser) step(line string) bool {
 	if m := stepLine.FindStringSubmatch(line); m != nil {
 		opcode, _ := strconv.ParseUint(m[2], 16, 8)
 		s = Step{Opcode: byte(opcode), Known: true, Text: m[3]}
-		if at := stateAfter.FindStringSubmatchIndex(m[3]); at != nil {
-			s.Text, s.State = strings.TrimSpace(m[3][:at[0]]), m[3][at[2]:at[3]]
+		if m := branchLine.FindStringSubmatch(s.Text); m != nil {
+			s.Text = m[1]
+			defer p.line(m[2])
+		}
+		if at := stateAfter.FindStringSubmatchIndex(s.Text); at != nil {
+			s.Text, s.State = strings.TrimSpace(s.Text[:at[0]]), s.Text[at[2]:at[3]]
 		}
 		s.Slot = number(m[1])
 	} else if m := poisoned.FindStringSubmatch(line); m != nil {
@@ -137,8 +207,11 @@ func (p *parser) step(line string) bool {
 	} else {
 		return false
 	}
+	if p.closed {
+		p.restart("")
+	}
 	p.log.Steps = append(p.log.Steps, s)
-	p.says = nil
+	p.says, p.log.Report, p.at = nil, nil, -1
 	return true
 }
 
@@ -172,7 +245,9 @@ func (p *parser) judge() bool {
 		l.find(failed)
 		l.Says, l.spoken = p.loader, 0
 	}
-	l.Insn = l.fault()
+	if l.Insn = l.fault(); p.at >= 0 {
+		l.Insn = p.at
+	}
 	return true
 }
 
@@ -205,11 +280,22 @@ func (l *Log) fault() int {
 	return l.Steps[len(l.Steps)-1].Slot
 }
 
-// Means is what the refusal most likely means, "" when that is not known.
-func (l *Log) Means() string { return l.expand(func(r *Reason) string { return r.Means }) }
+// Means is what the refusal most likely means: what the table says of it, or else
+// the kernel. It is "" when that is not known.
+func (l *Log) Means() string {
+	if l.Reason == nil && l.Report != nil {
+		return l.Report.Reason
+	}
+	return l.expand(func(r *Reason) string { return r.Means })
+}
 
 // Do is what helps where the program itself is at fault.
-func (l *Log) Do() string { return l.expand(func(r *Reason) string { return r.Do }) }
+func (l *Log) Do() string {
+	if l.Reason == nil && l.Report != nil {
+		return l.Report.Suggestion
+	}
+	return l.expand(func(r *Reason) string { return r.Do })
+}
 
 // Inserted is what helps where a rewriter put the instruction in, "" when
 // nothing does but to mend the rewriter.

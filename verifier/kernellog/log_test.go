@@ -19,8 +19,12 @@ func (r *refusal) check(t *testing.T, text string) {
 	log, err := Parse(text)
 	require.NoError(t, err, text)
 	require.NotNil(t, log.Reason, "no reason for %q in\n%s", log.Says, text)
-	require.Equal(t, r.reason, log.Reason.Says[0], text)
-	require.Equal(t, r.insn, log.Insn, text)
+	if log.Reason.Says[0] != r.also {
+		require.Equal(t, r.reason, log.Reason.Says[0], text)
+	}
+	if r.insn != somewhere {
+		require.Equal(t, r.insn, log.Insn, text)
+	}
 	require.NotEmpty(t, log.Says)
 	if len(r.code) > 0 {
 		require.Equal(t, "p", log.Program, text)

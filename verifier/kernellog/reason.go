@@ -19,6 +19,8 @@ type Reason struct {
 	From     string // where the sentence is said
 	// Whole: it is not about the instruction that the verifier came by last.
 	Whole bool
+	// Grows: the more code there is, or the more stack, the sooner it comes.
+	Grows bool
 }
 
 // anyPattern expands what Reason.match captured; which pattern that was does not

@@ -145,32 +145,32 @@ var reasons = []Reason{
 			" unless they come together with the same values in registers and on the stack",
 		Do: "give the verifier less to follow: put parts into functions of their own that are not static (verified once), copy the hints once (struct hintjit_rx c = *h), read fewer," +
 			" make loops shorter or bpf_loop of them",
-		From: "do_check, BPF_COMPLEXITY_LIMIT_INSNS", Whole: true,
+		From: "do_check, BPF_COMPLEXITY_LIMIT_INSNS", Whole: true, Grows: true,
 	},
 	{
 		Says:  []string{"The sequence of %d jumps is too complex.", "The sequence of %d jumps is too complex for async cb."},
 		Means: "too many branches were left open on one way: more than $1 tests in a row whose other side is still to be followed",
 		Do:    "split the function: parts that are not static functions are verified for themselves; replace long chains of if or switch by a map or an array",
-		From:  "push_stack, BPF_COMPLEXITY_LIMIT_JMP_SEQ",
+		From:  "push_stack, BPF_COMPLEXITY_LIMIT_JMP_SEQ", Grows: true,
 	},
 	{
 		Says: []string{"combined stack size of %d calls is %d. Too large"},
 		Means: "$1 functions that call one another take $2 bytes of stack together, and 512 is all they have." +
 			" hintjit keeps words of the descriptor, and a struct that is copied, on the stack of the function that reads them",
 		Do:   "use less stack in the functions of this chain, make one of them inline, or read fewer hints in it; large buffers go into a per-CPU array",
-		From: "check_max_stack_depth", Whole: true,
+		From: "check_max_stack_depth", Whole: true, Grows: true,
 	},
 	{
 		Says:  []string{"stack size of subprog %d is %d. Too large"},
 		Means: "function number $1 of the program takes $2 bytes of stack, and 512 is all it has",
 		Do:    "use less stack in it, or read fewer hints in it; large buffers go into a per-CPU array",
-		From:  "check_max_stack_depth", Whole: true,
+		From:  "check_max_stack_depth", Whole: true, Grows: true,
 	},
 	{
 		Says:  []string{"tail_calls are not allowed when call stack of previous frames is %d bytes. Too large"},
 		Means: "a function makes a tail call while its callers hold $1 bytes of stack, and 256 is all they may",
 		Do:    "make the tail call in the program itself, or use less stack in the functions above it; hints that are kept there count",
-		From:  "check_max_stack_depth", Whole: true,
+		From:  "check_max_stack_depth", Whole: true, Grows: true,
 	},
 	{
 		Says:  []string{"the call stack of %d frames is too deep !"},
@@ -188,7 +188,7 @@ var reasons = []Reason{
 		Says:  []string{"insn %d cannot be patched due to 16-bit range"},
 		Means: "a branch has become too long for its 16 bits when the kernel replaced an instruction by several",
 		Do:    "compile with -mcpu=v4, which has branches of 32 bits, or split the function",
-		From:  "adjust_insn_aux_data, bpf_adj_branches", Whole: true,
+		From:  "adjust_insn_aux_data, bpf_adj_branches", Whole: true, Grows: true,
 	},
 	{
 		Says:  []string{"The total number of maps per program has reached the limit of %u"},
@@ -333,7 +333,7 @@ var reasons = []Reason{
 			"invalid variable-offset%s stack %s var_off=%s off=%d size=%d"},
 		Means: "the address is outside of the function's 512 bytes of stack, or an index into them is not bounded; or, without CAP_PERFMON, what is read was never written to",
 		Do:    "bound the index by the array's size (i &= 15); set variables before use; move large buffers into a per-CPU array; hints that are kept take stack too",
-		From:  "check_stack_access_within_bounds",
+		From:  "check_stack_access_within_bounds", Grows: true,
 	},
 	{
 		Says:  []string{"frame pointer is read only"},
@@ -384,7 +384,7 @@ var reasons = []Reason{
 		From:  "__check_ptr_off_reg",
 	},
 	{
-		Says:  []string{"misaligned %saccess off %s+%d+%d size %d", "misaligned packet access off %d+%s+%d+%d size %d", "misaligned packet access off %d+%s+%d size %d"},
+		Says:  []string{"misaligned %saccess off %s+%d+%d size %d", "misaligned packet access off %d+%s+%d+%d size %d", "misaligned packet access off %d+%s+%d size %d", "misaligned %saccess off %s+%d size %d"},
 		Means: "the access is not at a multiple of its size, which the stack always wants, and packets on machines without unaligned access",
 		Do:    "declare the struct packed, so that it is read in pieces, or align the member",
 		From:  "check_ptr_alignment",

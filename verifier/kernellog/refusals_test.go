@@ -9,11 +9,15 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
+// somewhere: kernels do not agree on the instruction at fault, or name none.
+const somewhere = -2
+
 // refusal is a program or map that kernels do not take, and what is to be read out
 // of what they say.
 type refusal struct {
 	name    string
 	reason  string // the first sentence of the table's entry
+	also    string // to other kernels it is this one
 	insn    int    // at fault
 	licence string // "": GPL
 	maps    []*ebpf.MapSpec
@@ -168,7 +172,8 @@ var refusals = []refusal{
 		code: join(lookup("consts"), insns(jump(asm.JEq, asm.R6, 1), asm.StoreImm(asm.R6, 0, 0, asm.Word), asm.Return()))},
 	{name: "no return value", reason: "R0 !read_ok", insn: 0, code: insns(asm.Return())},
 	{name: "register unset", reason: "R%d !read_ok", insn: 0, code: insns(asm.Mov.Reg(asm.R0, asm.R3), asm.Return())},
-	{name: "stack unset", reason: "invalid%s stack R%d off=%d size=%d", insn: 5, maps: []*ebpf.MapSpec{array},
+	{name: "stack unset", reason: "invalid%s stack R%d off=%d size=%d", insn: 5,
+		also: "invalid read from stack R%d off %d+%d size %d", maps: []*ebpf.MapSpec{array},
 		caps: []uintptr{capNetAdmin, capBPF}, // with CAP_PERFMON too it may, from Linux 6.3 on
 		code: insns(asm.Mov.Reg(asm.R2, asm.R10), asm.Add.Imm(asm.R2, -4), asm.LoadMapPtr(asm.R1, 0).WithReference("array"), asm.Mov.Imm(asm.R0, 2),
 			asm.FnMapLookupElem.Call(), asm.Return())},
@@ -179,17 +184,17 @@ var refusals = []refusal{
 	{name: "combined stack", reason: "combined stack size of %d calls is %d. Too large", insn: -1, code: insns(
 		asm.StoreImm(asm.R10, -304, 0, asm.Word), callTo("f"), asm.Return(),
 		asm.StoreImm(asm.R10, -304, 0, asm.Word).WithSymbol("f"), asm.Mov.Imm(asm.R0, 2), asm.Return())},
-	{name: "call depth", reason: "the call stack of %d frames is too deep", insn: 22, code: deep(9)},
+	{name: "call depth", reason: "the call stack of %d frames is too deep", insn: somewhere, code: deep(20)},
 	{name: "tail call without BTF", reason: "mixing of tail_calls and bpf-to-bpf calls is not supported", insn: -1, maps: []*ebpf.MapSpec{calls}, code: insns(
 		callTo("f"), asm.Return(), asm.LoadMapPtr(asm.R2, 0).WithReference("calls").WithSymbol("f"), asm.Mov.Imm(asm.R3, 0), asm.FnTailCall.Call(),
 		asm.Mov.Imm(asm.R0, 2), asm.Return())},
 	{name: "unreachable", reason: "unreachable insn %d", insn: 2,
 		code: insns(asm.Mov.Imm(asm.R0, 2), asm.Return(), asm.Mov.Imm(asm.R0, 1), asm.Return())},
-	{name: "endless loop", reason: "infinite loop detected at insn %d", insn: 1,
-		code: insns(asm.Mov.Imm(asm.R0, 0), jump(asm.JEq, asm.R0, -1), asm.Return())},
+	{name: "endless loop", reason: "infinite loop detected at insn %d", insn: 2,
+		code: insns(asm.FnGetPrandomU32.Call(), jump(asm.JEq, asm.R0, 1), jump(asm.Ja, asm.R0, -1), asm.Return())},
 	{name: "branch outside", reason: "jump out of range from insn %d to %d", insn: 1,
 		code: insns(asm.Mov.Imm(asm.R0, 0), jump(asm.JEq, asm.R0, 100), asm.Return())},
-	{name: "no end", reason: "last insn is not an exit or jmp", insn: -1, code: insns(asm.Mov.Imm(asm.R0, 0), asm.Mov.Imm(asm.R0, 2))},
+	{name: "no end", reason: "last insn is not an exit or jmp", insn: somewhere, code: insns(asm.Mov.Imm(asm.R0, 0), asm.Mov.Imm(asm.R0, 2))},
 	{name: "record not given back", reason: "Unreleased reference id=%d alloc_insn=%d", insn: 8, maps: []*ebpf.MapSpec{records},
 		code: join(reserve(), insns(jump(asm.JEq, asm.R6, 0), asm.Mov.Imm(asm.R0, 2), asm.Return()))},
 	{name: "record given back twice", reason: "R%d type=%s expected=", insn: 12, maps: []*ebpf.MapSpec{records},
