@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/internal/vm/job"
@@ -29,7 +29,7 @@ func TestRefused(t *testing.T) {
 			}}
 			r := boot(t, k, wire{port: hub.port}, nil, work, initramfs{"/refused.test": binary})
 			if *update {
-				writeLogs(t, filepath.Join("../../verifier/kernellog/testdata/logs", k.series), string(r.output))
+				writeLogs(t, filepath.Join("../../verifier/kernellog/testdata/logs", k.series+".txtar"), string(r.output))
 			}
 			root := readTests(t, r.output)
 			root.replay(t)
@@ -43,12 +43,14 @@ func TestRefused(t *testing.T) {
 var printed = regexp.MustCompile(`(?m)^LOG (.*?) (".*")$`)
 
 // writeLogs keeps what a kernel said, where verifier/kernellog reads it again.
-func writeLogs(t *testing.T, folder, output string) {
+func writeLogs(t *testing.T, file, output string) {
 	t.Helper()
-	require.NoError(t, os.MkdirAll(folder, 0o700))
+	var logs txtar.Archive
 	for _, m := range printed.FindAllStringSubmatch(output, -1) {
 		text, err := strconv.Unquote(m[2])
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(folder, strings.ReplaceAll(m[1], " ", "-")+".txt"), []byte(text), 0o600))
+		logs.Files = append(logs.Files, txtar.File{Name: m[1], Data: []byte(text)})
 	}
+	require.NotEmpty(t, logs.Files)
+	require.NoError(t, os.WriteFile(file, txtar.Format(&logs), 0o600))
 }

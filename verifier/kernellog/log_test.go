@@ -1,17 +1,16 @@
 package kernellog
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 )
 
-func logFile(series, name string) string {
-	return filepath.Join("testdata/logs", series, strings.ReplaceAll(name, " ", "-")+".txt")
-}
+// logsOf is what a kernel of that series said to the refusals, each under its name.
+func logsOf(series string) string { return filepath.Join("testdata/logs", series+".txtar") }
 
 // check holds what is read out of a text against what the refusal is for.
 func (r *refusal) check(t *testing.T, text string) {
@@ -43,17 +42,22 @@ func (r *refusal) check(t *testing.T, text string) {
 
 // What other kernels said to the same programs, in internal/vm, is read as well.
 func TestLogs(t *testing.T) {
-	kernels, err := filepath.Glob("testdata/logs/*")
+	kernels, err := filepath.Glob(logsOf("*"))
 	require.NoError(t, err)
-	require.NotEmpty(t, kernels)
+	require.Greater(t, len(kernels), 3)
+	byName := map[string]*refusal{}
+	for i := range refusals {
+		byName[refusals[i].name] = &refusals[i]
+	}
 	for _, kernel := range kernels {
-		for i := range refusals {
-			r := &refusals[i]
-			text, err := os.ReadFile(logFile(filepath.Base(kernel), r.name))
-			if err != nil {
-				continue // this kernel has no such function, or takes too long
-			}
-			t.Run(filepath.Base(kernel)+"/"+r.name, func(t *testing.T) { r.check(t, string(text)) })
+		said, err := txtar.ParseFile(kernel)
+		require.NoError(t, err)
+		require.Greater(t, len(said.Files), 30, "%s", kernel)
+		for _, log := range said.Files {
+			t.Run(strings.TrimSuffix(filepath.Base(kernel), ".txtar")+"/"+log.Name, func(t *testing.T) {
+				require.Contains(t, byName, log.Name)
+				byName[log.Name].check(t, string(log.Data))
+			})
 		}
 	}
 }
