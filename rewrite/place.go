@@ -221,6 +221,32 @@ func (g *image) place(slot int, log *kernellog.Log) *Place {
 	return p
 }
 
+// nameMissing tells a log which of hintjit's own functions, that no kernel has
+// (walkReach.nowhere), the program came by: of several calls, the one that the log
+// shows.
+func (g *image) nameMissing(log *kernellog.Log) {
+	shown := map[int]bool{}
+	for _, s := range log.Steps {
+		shown[s.Slot] = true
+	}
+	name, at := "", 0
+	for k, f := range g.funcs {
+		slots := f.Slots()
+		for i := range f.Insns {
+			r, slot := f.Insns[i].Ref, g.starts[k]+slots[i]
+			if r.Kind != code.RefExtern || !strings.HasPrefix(g.unit.Externs[r.Index].Name, "hintjit_") {
+				continue
+			}
+			if name == "" || shown[slot] && !shown[at] {
+				name, at = g.unit.Externs[r.Index].Name, slot
+			}
+		}
+	}
+	if name != "" {
+		log.NotFound(name, at)
+	}
+}
+
 // reports are those of functions that are in the program.
 func (g *image) reports(all []ProgramReport) (out []ProgramReport) {
 	for _, r := range all {

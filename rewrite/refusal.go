@@ -59,24 +59,27 @@ func (r *Report) ExplainLog(text string) (*Refusal, error) {
 	if err != nil {
 		return nil, err
 	}
+	g := choose(r.images(), log)
+	if g != nil && log.Reason != nil && log.Reason.Missing {
+		g.nameMissing(log)
+	}
 	out := &Refusal{Program: log.Program, Says: log.Says, Means: log.Means(), Do: log.Do()}
 	if log.Report != nil {
 		out.Says = append(out.Says, log.Report.Title+": "+log.Report.Reason)
 	}
-	if g := choose(r.images(), log); g != nil {
+	switch {
+	case g != nil:
 		out.Program = g.name
 		out.Place = g.place(log.Insn, log)
 		if log.Reason != nil && log.Reason.Grows {
 			out.Grown = g.reports(r.Programs)
 		}
-	} else {
+	case len(log.Steps) > 0:
 		out.Place = placeByLog(log)
-		if len(log.Steps) > 0 {
-			out.Note = "the log fits no program as it is here, so which instructions hintjit put in is not known:" +
-				" it takes the object, and the flags it was rewritten with"
-		}
+		out.Note = "the log fits no program as it is here, so which instructions hintjit put in is not known:" +
+			" it takes the object, and the flags it was rewritten with"
 	}
-	if r.untold {
+	if r.untold && out.Place != nil {
 		out.Note = "which instructions hintjit put in is not known of an object that was rewritten already:" +
 			" it takes the original, and the flags it was rewritten with"
 	}

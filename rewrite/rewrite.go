@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cilium/ebpf/btf"
+
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/layouts"
@@ -76,12 +78,16 @@ func Untouched(in []byte) (*Report, error) {
 		return nil, &UsageError{err.Error()}
 	}
 	u := file.Unit()
-	ds, err := declare(u)
-	if err != nil {
-		return nil, &UsageError{err.Error()}
+	r := &Report{unit: u}
+	if u.Types == nil || slices.ContainsFunc(u.Funcs, func(f *code.Func) bool { return hintCall(u, f) >= 0 }) {
+		return r, nil
 	}
-	calls := slices.ContainsFunc(u.Funcs, func(f *code.Func) bool { return hintCall(u, f) >= 0 })
-	return &Report{unit: u, untold: len(ds.list) > 0 && !calls}, nil
+	for t, err := range u.Types.All() {
+		if s, ok := t.(*btf.Struct); err == nil && ok && isHintStruct(s.Name) {
+			r.untold = true // it knows hints, and asks for none any more
+		}
+	}
+	return r, nil
 }
 
 // Absent is a hint that is never there, and why.

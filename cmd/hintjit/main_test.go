@@ -19,8 +19,11 @@ import (
 
 var update = flag.Bool("update", false, "write the expected output in testdata/*.txtar and docs/command.md anew")
 
+// programs are what this test binary is under other names.
+var programs = map[string]func(){"hintjit": main}
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hintjit": main})
+	testscript.Main(m, programs)
 }
 
 // TestScripts runs testdata/*.txtar, see testscript for the language. They know

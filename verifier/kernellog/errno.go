@@ -38,10 +38,17 @@ var attempts = []struct {
 	{"BPF_PROG_LOAD", regexp.MustCompile(`load program: (.*)|BPF program load failed: (.*)|prog '[^']*': failed to load: (.*)`)},
 }
 
-// failures names the calls that failed and their error, "BPF_MAP_CREATE: EPERM",
-// in the words that the table has for them.
-func failures(loader []string) (out []string) {
+// failure is a call that a loader says has failed, in the words that the table has
+// for it, "BPF_MAP_CREATE: EPERM", and in the loader's own.
+type failure struct{ says, line string }
+
+// failed finds the first of them. BTF that the kernel does not take is often none:
+// libbpf goes on without it, and says so.
+func failed(loader []string) *failure {
 	for _, line := range loader {
+		if strings.HasSuffix(line, "ignoring.") {
+			continue
+		}
 		for _, a := range attempts {
 			m := a.says.FindStringSubmatch(line)
 			if m == nil {
@@ -50,10 +57,10 @@ func failures(loader []string) (out []string) {
 			said := strings.Join(m[1:], "")
 			for _, e := range errnos {
 				if e.signs.MatchString(said) {
-					out = append(out, a.call+": "+e.name)
+					return &failure{a.call + ": " + e.name, line}
 				}
 			}
 		}
 	}
-	return out
+	return nil
 }

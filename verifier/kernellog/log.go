@@ -11,6 +11,7 @@ package kernellog
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -25,8 +26,8 @@ type Log struct {
 	Says     []string // the refusal in the kernel's own sentences, or in the loader's
 	Report   *Report  // nil before Linux 7.3
 	Reason   *Reason  // nil: no sentence of the table
-	captured []int    // where in Says[spoken] the pattern's groups are
-	spoken   int
+	sentence string   // what the reason was found by
+	captured []int    // where in it the pattern's groups are
 }
 
 // Step is an instruction that the verifier came by.
@@ -231,19 +232,19 @@ func number(text string) int {
 func (p *parser) judge() bool {
 	l := &p.log
 	l.Says = p.says
-	switch failed := failures(p.loader); {
-	case l.find(p.says):
+	switch failed, spoken := failed(p.loader), 0; {
+	case l.find(p.says, &spoken):
 		if len(l.Steps) == 0 { // what stood before it may be anybody's
-			l.Says, l.spoken = l.Says[l.spoken:], 0
+			l.Says = p.says[spoken:]
 		}
-	case l.find(p.loader):
-		l.Says, l.spoken = l.Says[l.spoken:][:1], 0
+	case l.find(p.loader, &spoken):
+		l.Says = p.loader[spoken : spoken+1]
 	case len(l.Steps) > 0 && len(p.says) > 0:
-	case len(failed) == 0:
+	case failed == nil:
 		return false
 	default:
-		l.find(failed)
-		l.Says, l.spoken = p.loader, 0
+		l.find([]string{failed.says}, &spoken)
+		l.Says = []string{failed.line}
 	}
 	if l.Insn = l.fault(); p.at >= 0 {
 		l.Insn = p.at
@@ -251,17 +252,24 @@ func (p *parser) judge() bool {
 	return true
 }
 
-// find looks for a sentence that the table knows.
-func (l *Log) find(says []string) bool {
+// find looks for a sentence that the table knows, and says which it is.
+func (l *Log) find(says []string, spoken *int) bool {
 	for i, sentence := range says {
 		for r := range reasons {
 			if at := reasons[r].match(sentence); at != nil {
-				l.Reason, l.Says, l.spoken, l.captured = &reasons[r], says, i, at
+				l.Reason, l.sentence, l.captured, *spoken = &reasons[r], sentence, at, i
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// NotFound says which function it is that the loader did not find, and the
+// instruction that calls it.
+func (l *Log) NotFound(name string, insn int) {
+	l.find([]string{fmt.Sprintf("extern (func ksym) '%s': not found in kernel or module BTFs", name)}, new(int))
+	l.Insn = insn
 }
 
 var named = regexp.MustCompile(`\binsn (\d+)\b`)
@@ -305,5 +313,5 @@ func (l *Log) expand(text func(*Reason) string) string {
 	if l.Reason == nil {
 		return ""
 	}
-	return string(anyPattern.ExpandString(nil, text(l.Reason), l.Says[l.spoken], l.captured))
+	return string(anyPattern.ExpandString(nil, text(l.Reason), l.sentence, l.captured))
 }

@@ -21,6 +21,9 @@ type Reason struct {
 	Whole bool
 	// Grows: the more code there is, or the more stack, the sooner it comes.
 	Grows bool
+	// Missing: a function is called that the loader did not find. Which, the log
+	// need not say: who knows it tells by Log.NotFound.
+	Missing bool
 }
 
 // anyPattern expands what Reason.match captured; which pattern that was does not

@@ -47,12 +47,19 @@ var reasons = []Reason{
 		From:     "check_special_kfunc, check_kfunc_call",
 	},
 	{
-		Says: []string{"invalid func unknown#233685214", "invalid func unknown#2002%d", "unknown kfunc", "<invalid kfunc call>",
+		Says:  []string{"failed to iterate BTF objects: %d", "failed to get BTF object #%d FD: %d"},
+		Means: "libbpf looks for kernel functions and for types in the BTF of modules as well, and the kernel shows that to CAP_SYS_ADMIN alone",
+		Do: "load it as root, or with CAP_SYS_ADMIN; cilium/ebpf (and hintjit load) reads /sys/kernel/btf and needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON only;" +
+			" or rewrite with --reach meta",
+		From: "libbpf.c load_module_btfs; kernel/bpf/syscall.c bpf_btf_get_fd_by_id", Whole: true,
+	},
+	{
+		Says: []string{"invalid kernel function call not eliminated in verifier pass", "invalid func unknown#233685214", "invalid func unknown#2002%d", "unknown kfunc", "<invalid kfunc call>",
 			"kfunc '%s' is referenced but wasn't resolved", "kernel btf_id %u is not a function", "kernel btf_id %d is not a function"},
 		Means:    "the program calls a kernel function that this kernel does not have, on a way that it does not rule out; from hintjit that is hintjit_no_way_to_NIC_descriptor (no way to the descriptor is known in this kernel's driver) or hintjit_rewritten_for_another_kernel",
 		Do:       "ask bpf_ksym_exists(function) before the call, or use a kernel that has it",
 		Inserted: "load the driver's module before the program, so that its types are there; with --btf, rewrite the program again for this kernel",
-		From:     "check_helper_call, add_kfunc_call; cilium/ebpf prog.go kfuncBadCall, libbpf.c POISON_CALL_KFUNC_BASE",
+		From:     "check_helper_call, fixup_kfunc_call; cilium/ebpf prog.go kfuncBadCall, libbpf.c POISON_CALL_KFUNC_BASE", Whole: true, Missing: true,
 	},
 	{
 		Says: []string{"invalid func unknown#195896080", "bad CO-RE relocation", "<invalid CO-RE relocation>",

@@ -136,7 +136,7 @@ func TestReasonsApart(t *testing.T) {
 	for i := range reasons {
 		for _, s := range reasons[i].Says {
 			log := Log{Insn: -1}
-			require.True(t, log.find([]string{sample(s)}), s)
+			require.True(t, log.find([]string{sample(s)}, new(int)), s)
 			require.Equal(t, reasons[i].Says[0], log.Reason.Says[0], "%s is taken by another reason", s)
 			for _, text := range []string{log.Means(), log.Do(), log.Inserted()} {
 				require.NotContains(t, text, "$", s)
