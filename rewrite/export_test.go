@@ -23,3 +23,22 @@ func WalkOn(l *layouts.Layout, k *Kernel) (walk string, missing []string, err er
 	}
 	return r.ways[0].Name, missing, nil
 }
+
+// Images are the programs as Explain believes that loaders make them: by name, the
+// opcode in each slot, 0 in the second of a wide load.
+func Images(r *Report) map[string][][]byte {
+	out := map[string][][]byte{}
+	for _, g := range r.images() {
+		var opcodes []byte
+		for _, f := range g.funcs {
+			for i := range f.Insns {
+				opcodes = append(opcodes, byte(f.Insns[i].OpCode))
+				if f.Insns[i].Slots() == 2 {
+					opcodes = append(opcodes, 0)
+				}
+			}
+		}
+		out[g.name] = append(out[g.name], opcodes)
+	}
+	return out
+}
