@@ -17,8 +17,20 @@ import (
 // shown is a command in a document and what it prints.
 var shown = regexp.MustCompile("(?m)^```\n\\$ hintjit (.*)\n((?:[^`\n].*\n|\n)*)```$")
 
+// refusedLog is what bpftool prints where the driver's module is not loaded: the kernel
+// names no instruction then.
+const refusedLog = `libbpf: prog 'ptype_count': BPF program load failed: Invalid argument
+libbpf: prog 'ptype_count': -- BEGIN PROG LOAD LOG --
+invalid kernel function call not eliminated in verifier pass
+processed 59 insns (limit 1000000) max_states_per_insn 0 total_states 5 peak_states 5 mark_read 0
+-- END PROG LOAD LOG --
+libbpf: prog 'ptype_count': failed to load: -22
+libbpf: failed to load object 'prog.i40e.o'
+Error: failed to load object file
+`
+
 // TestDocument runs the commands that docs/command.md shows, one after the other
-// in a directory that holds an example as prog.o, and compares.
+// in a directory that holds an example as prog.o, and refusedLog, and compares.
 func TestDocument(t *testing.T) {
 	file, err := filepath.Abs("../../docs/command.md")
 	require.NoError(t, err)
@@ -29,6 +41,7 @@ func TestDocument(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NoError(t, os.WriteFile("prog.o", object, 0o666))
 	require.NoError(t, os.WriteFile("notes.txt", []byte("not an object\n"), 0o666))
+	require.NoError(t, os.WriteFile("log.txt", []byte(refusedLog), 0o666))
 
 	commands := 0
 	now := shown.ReplaceAllStringFunc(string(document), func(block string) string {

@@ -98,6 +98,7 @@ func TestRefusals(t *testing.T) {
 			}
 			if c.cap {
 				compareRefusal(t, filepath.Join(here, "testdata/refused", c.name), source, explain(limited(t, object)))
+				require.Empty(t, limited(t, object, unix.CAP_PERFMON), "with what it asks for it is taken")
 				return
 			}
 			told := explain(bpftoolSays(object))
@@ -148,8 +149,9 @@ func bpftoolSays(object string, flags ...string) string {
 	return string(out)
 }
 
-// limited is what cilium/ebpf says in a process with CAP_BPF and CAP_NET_ADMIN alone.
-func limited(t *testing.T, object string) string {
+// limited is what cilium/ebpf says in a process with CAP_BPF, CAP_NET_ADMIN and those
+// that are named, alone.
+func limited(t *testing.T, object string, more ...uintptr) string {
 	t.Helper()
 	binary, err := os.Executable()
 	require.NoError(t, err)
@@ -165,7 +167,7 @@ func limited(t *testing.T, object string) string {
 	cmd.Args = []string{loads, "/proc/self/fd/4"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
-		AmbientCaps: []uintptr{unix.CAP_BPF, unix.CAP_NET_ADMIN},
+		AmbientCaps: append(more, unix.CAP_BPF, unix.CAP_NET_ADMIN),
 	}
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -52,8 +52,8 @@ written when the rewrite fails. What was done is told on standard error.`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVarP(&f.out, "output", "o", "", "write to `OUT.o`, or to standard output: - (default PROG.NIC.o)")
 	f.targetFlags(flags)
+	flags.StringVarP(&f.out, "output", "o", "", "write to `OUT.o`, or to standard output: - (default PROG.NIC.o)")
 	flags.BoolVar(&f.strict, "strict", false, "make warnings errors")
 	flags.BoolVar(&f.diff, "diff", false, "show on standard output what became of each program")
 	return cmd

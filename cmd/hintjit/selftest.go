@@ -103,7 +103,7 @@ func (f *selftestFlags) run(ctx context.Context, stdout io.Writer) error {
 		return unsuitable
 	}
 	if err != nil {
-		return loadError("the bundled program", err)
+		return loadError("the bundled program", err, netdev.KernelLockdown())
 	}
 	packets, err := probe.Record(ctx, f.packets, f.duration)
 	lost, errLost := probe.Lost()
