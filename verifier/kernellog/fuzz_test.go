@@ -77,6 +77,8 @@ processed 0 insns (limit 1000000)
 		"p", "R0 !read_ok", 0, "R0 !read_ok"},
 	{"a sentence behind a branch", "4: (45) if r0 & 0x1 goto pc+1 BPF program is too large. Processed 1000001 insn\nprocessed 1000001 insns\n",
 		"", "BPF program is too large. Processed 1000001 insn", -1, "BPF program is too large. Processed %d insn"},
+	{"what is said on the way", "arg#0 reference type('UNKNOWN ') size cannot be determined: -22\n0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\n",
+		"", "R0 !read_ok", 0, "R0 !read_ok"},
 	{"a state behind a branch", "4: (45) if r0 & 0x1 goto pc+1 6: R0=scalar() R10=fp0\n6: (95) exit\nR0 leaks addr as return value\n",
 		"", "R0 leaks addr as return value", 6, "'struct %s' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN"},
 	{"libbpf's names of errors, 1.6", "libbpf: prog 'p': BPF program load failed: -EPERM\nlibbpf: prog 'p': failed to load: -EPERM\n",
