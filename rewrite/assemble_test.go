@@ -773,14 +773,11 @@ func (a *assembler) loop() {
 		a.f.Insns[back].Target = int32(head)
 		after, afterSlots := a.regs, maps.Clone(a.slots)
 		a.join(regs, slots, false)
-		for off := range slots {
-			if a.slots[off] != slots[off] {
-				slots[off] = held{}
-			}
-		}
 		stable := a.regs == regs
 		for off, was := range slots {
-			stable = stable && (was.kind == unset || a.slots[off] == was)
+			if a.slots[off] != was {
+				slots[off], stable = held{}, false
+			}
 		}
 		if stable {
 			a.regs, a.slots = after, afterSlots

@@ -110,7 +110,7 @@ func tryAssembly(t *testing.T, g ground, c *choices) bool {
 		hints := s.hints(order)
 		maps.DeleteFunc(hints, func(name string, _ uint64) bool { return given.Hint(name) == nil })
 		want, err := runAssembly(&interpreter{unit: before}, s, hints)
-		require.NoError(t, err)
+		require.NoError(t, err, "%s%s", a.declared(), listed(before)) // a fault of the assembler
 		got, err := runAssembly(in, s, nil)
 		if err != nil || !reflect.DeepEqual(want, got) {
 			t.Fatalf("%s, %s: want %+v\ngot %+v, %v\nhints %v\n%s\nbefore\n%s\nafter\n%s",
