@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -149,10 +148,16 @@ func newInterpreter(t *testing.T, raw []byte, order binary.ByteOrder) *interpret
 	require.Equal(t, order, in.unit.Order)
 	in.spec, _ = loadSpec(t, raw)
 	for name, m := range in.spec.Maps {
-		mp := &verifier.Map{Name: name, KeySize: int(m.KeySize), ValueSize: int(m.ValueSize),
+		mp := &verifier.Map{Name: name, Type: m.Type, KeySize: int(m.KeySize), ValueSize: int(m.ValueSize),
 			MaxEntries: int(m.MaxEntries)}
 		if strings.HasPrefix(name, ".rodata") {
+			mp.ReadOnly = true
 			mp.Set(make([]byte, 4), m.Contents[0].Value.([]byte))
+		}
+		if m.Type == ebpf.ProgramArray {
+			one := make([]byte, 4)
+			order.PutUint32(one, 1)
+			mp.SetProgram(one, "tail_target")
 		}
 		in.maps[name] = mp
 	}
@@ -219,11 +224,6 @@ func (in *interpreter) run(program string, s sample) (outcome, error) {
 		Meta:   bytes.Clone(s.meta),
 		Now:    1,
 		MapAt:  in.mapAt,
-		Helpers: map[asm.BuiltinFunc]verifier.Helper{
-			asm.FnGetSmpProcessorId: func(*verifier.Machine, *verifier.Call) (uint64, error) { return 0, nil },
-			asm.FnTailCall:          tailCall,
-			asm.FnProbeReadKernel:   probeRead,
-		},
 		Externs: map[string]verifier.Extern{
 			"hintjit_rx": func(m *verifier.Machine, _ [5]uint64) (uint64, error) { return in.hintjitRX(m, s.hints(in.unit.Order)) },
 		},
@@ -232,12 +232,6 @@ func (in *interpreter) run(program string, s sample) (outcome, error) {
 		s.world.Attach(m)
 	}
 	ret, err := m.Run(program)
-	if errors.Is(err, errTailCall) {
-		if s.world != nil { // its memory went with the run
-			s.world.Attach(m)
-		}
-		ret, err = m.Run("tail_target")
-	}
 	if err != nil {
 		return outcome{}, err
 	}
@@ -255,31 +249,6 @@ func (in *interpreter) run(program string, s sample) (outcome, error) {
 		}
 	}
 	return o, nil
-}
-
-// probeRead is bpf_probe_read_kernel.
-func probeRead(m *verifier.Machine, c *verifier.Call) (uint64, error) {
-	src, err := m.Bytes(c.Args[2], int(c.Args[1]), false)
-	if err != nil {
-		return 0, err
-	}
-	dst, err := m.Bytes(c.Args[0], int(c.Args[1]), true)
-	if err != nil {
-		return 0, err
-	}
-	copy(dst, src)
-	return 0, nil
-}
-
-var errTailCall = errors.New("tail call")
-
-// tailCall is bpf_tail_call for the shape tail_call, whose prog array holds a
-// program at index 1.
-func tailCall(_ *verifier.Machine, c *verifier.Call) (uint64, error) {
-	if c.Args[2] == 1 {
-		return 0, errTailCall
-	}
-	return ^uint64(1), nil // -ENOENT
 }
 
 // hintjitRX stands for the function that no kernel has: it returns the program's

@@ -9,6 +9,9 @@ import (
 	"github.com/hintjit/hintjit/internal/code"
 )
 
+// storeRelease is the other atomic op that cilium/ebpf keeps to itself.
+var storeRelease = asm.StoreRelease(0, 0, asm.DWord, 0).OpCode.AtomicOp()
+
 // access executes loads and stores.
 func (m *Machine) access(fr *frame, in *code.Insn, i int) (err error) {
 	size, mode := in.OpCode.Size().Sizeof(), in.OpCode.Mode()
@@ -28,6 +31,11 @@ func (m *Machine) access(fr *frame, in *code.Insn, i int) (err error) {
 	case class == asm.StClass && mode == asm.MemMode:
 		return m.store(*dst+off, size, immediate(in))
 	case class == asm.StXClass && mode == asm.MemMode:
+		return m.store(*dst+off, size, *src)
+	case class == asm.StXClass && mode == asm.AtomicMode && in.OpCode.AtomicOp() == loadAcquire:
+		*dst, err = m.load(*src+off, size)
+		return err
+	case class == asm.StXClass && mode == asm.AtomicMode && in.OpCode.AtomicOp() == storeRelease:
 		return m.store(*dst+off, size, *src)
 	case class == asm.StXClass && mode == asm.AtomicMode && size >= 4:
 		return m.atomic(in.OpCode.AtomicOp(), *dst+off, size, src, &fr.regs[asm.R0])
@@ -86,45 +94,14 @@ func (m *Machine) wide(f *code.Func, i int) (uint64, error) {
 		return 0, errors.New("the address it refers to is not known")
 	}
 	if m.MapAt != nil {
-		if mp, value := m.MapAt(f, i); mp != nil {
-			return m.mapAddress(mp, value, in)
+		if mp, value := m.MapAt(f, i); mp != nil && value {
+			return m.globalAddress(mp, in)
+		} else if mp != nil {
+			return m.mapAddress(mp)
 		}
 	}
 	if in.Src != asm.R0 {
 		return 0, errors.New("the map it refers to is not known")
 	}
 	return uint64(in.Constant), nil
-}
-
-// mapAddress returns the address of a map, or of global data in its value. The
-// offset there is the constant in an object, its upper half once a map's
-// descriptor is to be put into the lower (BPF_PSEUDO_MAP_VALUE).
-func (m *Machine) mapAddress(mp *Map, value bool, in *code.Insn) (uint64, error) {
-	if value {
-		off := in.Constant
-		if in.Src == asm.PseudoMapValue {
-			off >>= 32
-		}
-		addr, err := m.valueAddress(mp, mp.find(make([]byte, mp.KeySize), 0))
-		return addr + uint64(off), err
-	}
-	for i, r := range m.regions[mapKind] {
-		if r.m == mp {
-			return address(mapKind, i), nil
-		}
-	}
-	return m.add(mapKind, region{name: mp.Name, m: mp})
-}
-
-// valueAddress returns the address of a value of a map.
-func (m *Machine) valueAddress(mp *Map, v []byte) (uint64, error) {
-	if len(v) == 0 {
-		return 0, fmt.Errorf("map %s has no value there", mp.Name)
-	}
-	if addr, ok := m.values[&v[0]]; ok {
-		return addr, nil
-	}
-	addr, err := m.add(valueKind, region{name: mp.Name, data: v, hi: len(v), writable: true})
-	m.values[&v[0]] = addr
-	return addr, err
 }

@@ -20,10 +20,12 @@ func alu(in *code.Insn, dst, src uint64, bigEndian bool) (uint64, error) {
 		return swap(in, dst, bigEndian)
 	}
 	if in.Offset != 0 {
-		return 0, fmt.Errorf("%v with offset %d is not supported", in.OpCode, in.Offset)
+		if op = extended(op, in.Offset); op == asm.InvalidALUOp {
+			return 0, fmt.Errorf("%v with offset %d is not supported", in.OpCode, in.Offset)
+		}
 	}
 	if in.OpCode.Source() == asm.ImmSource {
-		if op >= asm.MovSX8 && op != asm.SDiv && op != asm.SMod {
+		if op == asm.MovSX8 || op == asm.MovSX16 || op == asm.MovSX32 {
 			return 0, errors.New("a sign-extending move needs a source register")
 		}
 		src = immediate(in)
@@ -33,6 +35,25 @@ func alu(in *code.Insn, dst, src uint64, bigEndian bool) (uint64, error) {
 	}
 	result, err := alu32(op, uint32(dst), uint32(src))
 	return uint64(result), err
+}
+
+// extended returns the operation that an instruction's offset makes of another, as
+// the instruction set has it (RFC 9669 section 4.1); cilium/ebpf reads these as
+// operations of their own.
+func extended(op asm.ALUOp, offset int16) asm.ALUOp {
+	switch {
+	case op == asm.Div && offset == 1:
+		return asm.SDiv
+	case op == asm.Mod && offset == 1:
+		return asm.SMod
+	case op == asm.Mov && offset == 8:
+		return asm.MovSX8
+	case op == asm.Mov && offset == 16:
+		return asm.MovSX16
+	case op == asm.Mov && offset == 32:
+		return asm.MovSX32
+	}
+	return asm.InvalidALUOp
 }
 
 // alu64 computes as RFC 9669 section 4.1 says: division by zero gives 0, the

@@ -38,7 +38,7 @@ func machineFor(t *testing.T, raw []byte) *Machine {
 	t.Helper()
 	file, err := object.Parse(raw)
 	require.NoError(t, err)
-	counts := &Map{Name: "counts", Hash: true, KeySize: 4, ValueSize: 8, MaxEntries: 16}
+	counts := &Map{Name: "counts", Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 16}
 	m := &Machine{Unit: file.Unit(), MapAt: func(f *code.Func, i int) (*Map, bool) {
 		if f.Insns[i].Constant == 0 {
 			return counts, false

@@ -1,10 +1,12 @@
 package verifier
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
 
 	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
 )
 
 // Call is one call of a helper, in the order in which they were made.
@@ -13,6 +15,12 @@ type Call struct {
 	Args   [5]uint64 // r1 to r5 as they were; 0 for one that held nothing
 	Data   [][]byte  // what the helper read of the program's memory
 	Result uint64
+
+	// What the arguments refer to, for helpers of the Machine's own.
+	m      *Map
+	f      *code.Func
+	record *region
+	mem    [5][]byte
 }
 
 // Helper stands for a function of the kernel. It gets its arguments in c and may
@@ -25,155 +33,95 @@ var helpers map[asm.BuiltinFunc]Helper
 func init() {
 	// Not in the declaration: bpf_loop runs instructions, which call helpers.
 	helpers = map[asm.BuiltinFunc]Helper{
-		asm.FnMapLookupElem: mapLookup,
-		asm.FnMapUpdateElem: mapUpdate,
-		asm.FnKtimeGetNs:    func(m *Machine, _ *Call) (uint64, error) { return m.Now, nil },
-		asm.FnGetPrandomU32: func(m *Machine, _ *Call) (uint64, error) { return uint64(m.random.Uint32()), nil },
-		asm.FnRedirect:      redirect,
-		asm.FnCsumDiff:      checksumDiff,
+		asm.FnMapLookupElem:       mapLookup,
+		asm.FnMapLookupPercpuElem: mapLookupPerCPU,
+		asm.FnMapUpdateElem:       mapUpdate,
+		asm.FnMapDeleteElem:       mapDelete,
+		asm.FnMapPushElem:         mapPush,
+		asm.FnMapPopElem:          mapPop,
+		asm.FnMapPeekElem:         mapPeek,
+		asm.FnForEachMapElem:      forEach,
+		asm.FnTailCall:            tailCall,
+		asm.FnRedirectMap:         redirectMap,
+		asm.FnPerfEventOutput:     perfOutput,
+		asm.FnRingbufOutput:       ringbufOutput,
+		asm.FnRingbufReserve:      ringbufReserve,
+		asm.FnRingbufSubmit:       ringbufSubmit,
+		asm.FnRingbufDiscard:      ringbufDiscard,
+		asm.FnRingbufQuery:        ringbufQuery,
+
 		asm.FnXdpAdjustHead: adjuster((*Machine).adjustHead),
 		asm.FnXdpAdjustMeta: adjuster((*Machine).adjustMeta),
 		asm.FnXdpAdjustTail: adjuster((*Machine).adjustTail),
-		asm.FnRingbufOutput: ringbufOutput,
-		asm.FnLoop:          loop,
+		asm.FnXdpGetBuffLen: func(m *Machine, _ *Call) (uint64, error) { return uint64(m.packetLength()), nil },
+		asm.FnXdpLoadBytes:  loadBytes,
+		asm.FnXdpStoreBytes: storeBytes,
+		asm.FnCsumDiff:      checksumDiff,
+		asm.FnRedirect:      redirect,
+		asm.FnCheckMtu:      checkMTU,
+		asm.FnFibLookup:     fibLookup,
+
+		asm.FnKtimeGetNs:         now,
+		asm.FnKtimeGetBootNs:     now,
+		asm.FnKtimeGetCoarseNs:   now,
+		asm.FnKtimeGetTaiNs:      now,
+		asm.FnJiffies64:          func(m *Machine, _ *Call) (uint64, error) { return m.Now / jiffy, nil },
+		asm.FnGetPrandomU32:      func(m *Machine, _ *Call) (uint64, error) { return uint64(m.random.Uint32()), nil },
+		asm.FnGetSmpProcessorId:  func(m *Machine, _ *Call) (uint64, error) { return uint64(m.CPU), nil },
+		asm.FnGetNumaNodeId:      func(m *Machine, _ *Call) (uint64, error) { return uint64(m.Node), nil },
+		asm.FnGetCurrentPidTgid:  constant(0), // of the idle task, which packets mostly interrupt
+		asm.FnGetCurrentTask:     constant(idleTask),
+		asm.FnGetCurrentCgroupId: constant(rootCgroup),
+		asm.FnSkLookupTcp:        constant(0), // there are no sockets
+		asm.FnSkLookupUdp:        constant(0),
+		asm.FnSkcLookupTcp:       constant(0),
+		asm.FnTracePrintk:        constant(0), // Call.Data has the format, Call.Args what is to be printed
+		asm.FnTraceVprintk:       constant(0),
+		asm.FnSpinLock:           constant(0), // nobody else runs
+		asm.FnSpinUnlock:         constant(0),
+		asm.FnProbeReadKernel:    probeRead,
+		asm.FnProbeReadUser:      probeRead,
+		asm.FnStrncmp:            compareStrings,
+		asm.FnLoop:               loop,
 	}
 }
 
 // errno is an error number as helpers return it.
 func errno(n int) uint64 { return uint64(int64(-n)) }
 
-// input returns n bytes at addr and records them.
-func (c *Call) input(m *Machine, addr uint64, n int) ([]byte, error) {
-	b, err := m.Bytes(addr, n, false)
-	if err == nil {
-		c.Data = append(c.Data, append([]byte(nil), b...))
-	}
-	return b, err
-}
+func constant(v uint64) Helper { return func(*Machine, *Call) (uint64, error) { return v, nil } }
 
-// mapAndKey returns the map in r1 and the key at r2, for an array as an index.
-func mapAndKey(m *Machine, c *Call) (*Map, []byte, uint32, error) {
-	r, off, err := m.at(c.Args[0])
+const (
+	jiffy      = 4_000_000             // nanoseconds, with CONFIG_HZ=250
+	idleTask   = 0xffff_8880_0100_0000 // a number as good as any in the kernel's memory
+	rootCgroup = 1                     // the root's id
+	lockSize   = 4                     // struct bpf_spin_lock
+)
+
+func now(m *Machine, _ *Call) (uint64, error) { return m.Now, nil }
+
+// probeRead is bpf_probe_read_kernel in kernel/trace/bpf_trace.c: what can not be read
+// is zeros.
+func probeRead(m *Machine, c *Call) (uint64, error) {
+	dst := c.mem[0]
+	src, err := m.Bytes(c.Args[2], len(dst), false)
 	if err != nil {
-		return nil, nil, 0, fmt.Errorf("r1: %w", err)
+		clear(dst)
+		return errno(eFault), nil //nolint:nilerr // a fault is what the helper is there for
 	}
-	if r.m == nil || off != 0 {
-		return nil, nil, 0, fmt.Errorf("r1: %s%+d is no map", r.name, off)
-	}
-	key, err := c.input(m, c.Args[1], r.m.KeySize)
-	if err != nil {
-		return nil, nil, 0, fmt.Errorf("r2: %w", err)
-	}
-	if r.m.Hash {
-		return r.m, key, 0, nil
-	}
-	if r.m.KeySize != 4 {
-		return nil, nil, 0, fmt.Errorf("array %s has a key of %d bytes, wanted 4", r.m.Name, r.m.KeySize)
-	}
-	return r.m, key, m.Unit.Order.Uint32(key), nil
+	copy(dst, src)
+	return 0, nil
 }
 
-func mapLookup(m *Machine, c *Call) (uint64, error) {
-	mp, key, index, err := mapAndKey(m, c)
-	if err != nil {
-		return 0, err
+// compareStrings is bpf_strncmp in kernel/bpf/helpers.c: the first string is of at
+// most its size, the second ends with 0.
+func compareStrings(_ *Machine, c *Call) (uint64, error) {
+	a, b := c.mem[0], c.mem[2]
+	b = b[:min(len(a), len(b))]
+	if end := bytes.IndexByte(a, 0); end >= 0 {
+		a = a[:end]
 	}
-	v := mp.find(key, index)
-	if v == nil {
-		return 0, nil
-	}
-	return m.valueAddress(mp, v)
-}
-
-func mapUpdate(m *Machine, c *Call) (uint64, error) {
-	mp, key, index, err := mapAndKey(m, c)
-	if err != nil {
-		return 0, err
-	}
-	value, err := c.input(m, c.Args[2], mp.ValueSize)
-	if err != nil {
-		return 0, fmt.Errorf("r3: %w", err)
-	}
-	return errno(mp.update(key, value, index, c.Args[3])), nil
-}
-
-// redirect is bpf_xdp_redirect in net/core/filter.c.
-func redirect(_ *Machine, c *Call) (uint64, error) {
-	const aborted, redirected = 0, 4
-	if c.Args[1] != 0 {
-		return aborted, nil
-	}
-	return redirected, nil
-}
-
-// checksumDiff is bpf_csum_diff in net/core/filter.c as of Linux 6.13: the
-// result is folded to 16 bits, and sizes need not be multiples of 4.
-func checksumDiff(m *Machine, c *Call) (uint64, error) {
-	fromSize, toSize := uint32(c.Args[1]), uint32(c.Args[3])
-	from, err := c.sized(m, c.Args[0], fromSize)
-	if err != nil {
-		return 0, fmt.Errorf("r1: %w", err)
-	}
-	to, err := c.sized(m, c.Args[2], toSize)
-	if err != nil {
-		return 0, fmt.Errorf("r3: %w", err)
-	}
-	sum := uint32(c.Args[4])
-	switch {
-	case toSize > 0 && fromSize > 0:
-		sum = addOnes(m.sumWords(to, sum), ^m.sumWords(from, 0))
-	case toSize > 0:
-		sum = m.sumWords(to, sum)
-	case fromSize > 0:
-		sum = ^m.sumWords(from, ^sum)
-	}
-	folded := sum>>16 + sum&0xffff
-	return uint64(folded>>16+folded) & 0xffff, nil
-}
-
-// sized is input for a pair of pointer and size, of which the pointer may be
-// NULL when the size is 0.
-func (c *Call) sized(m *Machine, addr uint64, size uint32) ([]byte, error) {
-	if size == 0 {
-		return nil, nil
-	}
-	return c.input(m, addr, int(size))
-}
-
-// sumWords adds 32-bit words in ones' complement; the last is filled up with
-// zeroes.
-func (m *Machine) sumWords(b []byte, sum uint32) uint32 {
-	for ; len(b) > 0; b = b[min(4, len(b)):] {
-		var word [4]byte
-		copy(word[:], b)
-		sum = addOnes(sum, m.Unit.Order.Uint32(word[:]))
-	}
-	return sum
-}
-
-func addOnes(a, b uint32) uint32 {
-	sum := uint64(a) + uint64(b)
-	return uint32(sum>>32 + sum)
-}
-
-// adjuster is a helper that moves one end of the packet.
-func adjuster(move func(m *Machine, delta int) int) Helper {
-	return func(m *Machine, c *Call) (uint64, error) {
-		if c.Args[0] != address(contextKind, 0) {
-			return 0, errors.New("r1 is not the context")
-		}
-		return errno(move(m, int(int32(c.Args[1])))), nil
-	}
-}
-
-// ringbufOutput only records; Call.Data has the record.
-func ringbufOutput(m *Machine, c *Call) (uint64, error) {
-	r, off, err := m.at(c.Args[0])
-	if err != nil || r.m == nil || off != 0 {
-		return 0, errors.New("r1 is no map")
-	}
-	_, err = c.input(m, c.Args[1], int(uint32(c.Args[2])))
-	return 0, err
+	return uint64(int64(bytes.Compare(a, b))), nil
 }
 
 // loop is bpf_loop in kernel/bpf/bpf_iter.c.
@@ -186,21 +134,26 @@ func loop(m *Machine, c *Call) (uint64, error) {
 	if n > maxLoops {
 		return errno(e2Big), nil
 	}
-	r, off, err := m.at(c.Args[1])
-	if err != nil || r.f == nil || off != 0 {
-		return 0, errors.New("r2 is not the address of a function")
-	}
 	for i := uint32(0); i < n; i++ {
-		stop, ok, err := m.enter(r.f, [5]uint64{uint64(i), c.Args[2]}, arguments(2))
+		stop, err := m.callBack(c.f, uint64(i), c.Args[2])
 		if err != nil {
 			return 0, err
 		}
-		if !ok {
-			return 0, fmt.Errorf("%s returned without a value in r0", r.f.Name)
-		}
-		if stop != 0 {
+		if stop {
 			return uint64(i) + 1, nil
 		}
 	}
 	return uint64(n), nil
+}
+
+// callBack calls a function that a program handed to a helper, and tells whether it
+// wants no further call.
+func (m *Machine) callBack(f *code.Func, args ...uint64) (stop bool, err error) {
+	var all [5]uint64
+	copy(all[:], args)
+	ret, ok, err := m.enter(f, all, arguments(len(args)))
+	if err == nil && !ok {
+		err = fmt.Errorf("%s returned without a value in r0", f.Name)
+	}
+	return ret != 0, err
 }

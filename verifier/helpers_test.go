@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
@@ -54,7 +55,7 @@ exit
 
 func TestMaps(t *testing.T) {
 	array := func() *Map { return &Map{Name: "a", KeySize: 4, ValueSize: 8, MaxEntries: 2} }
-	hash := func() *Map { return &Map{Name: "h", Hash: true, KeySize: 4, ValueSize: 8, MaxEntries: 1} }
+	hash := func() *Map { return &Map{Name: "h", Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 1} }
 	full := func() *Map {
 		m := hash()
 		m.Set([]byte{9, 0, 0, 0}, []byte{77})
@@ -110,7 +111,7 @@ func TestMapValueIsMemory(t *testing.T) {
 }
 
 func TestHashHasNoFirstValue(t *testing.T) {
-	mp := &Map{Name: "h", Hash: true, KeySize: 4, ValueSize: 8, MaxEntries: 1}
+	mp := &Map{Name: "h", Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 1}
 	_, err := withMap(t, mp, "r1 = 222 ll\nr0 = 0\nexit").Run("main")
 	require.ErrorContains(t, err, "map h has no value there")
 }
@@ -126,7 +127,8 @@ func TestMapArguments(t *testing.T) {
 	mp := &Map{Name: "m", KeySize: 4, ValueSize: 8, MaxEntries: 1}
 	for text, want := range map[string]string{
 		"r1 = 5\nr2 = r10\nr2 += -4\ncall 1\nexit":                       "FnMapLookupElem: r1: 0x5 is no address",
-		"r1 = 0\nr2 = r10\ncall 130\nexit":                               "r1 is no map",
+		"r1 = 0\nr2 = r10\nr3 = 8\nr4 = 0\ncall 130\nexit":               "FnRingbufOutput: r1: 0x0 is no address",
+		"r1 = 111 ll\ncall 1\nexit":                                      "FnMapLookupElem: r2: nothing was written to it",
 		"r1 = r10\nr2 = r10\nr2 += -4\ncall 1\nexit":                     "r1: r10+0 is no map",
 		"r1 = 111 ll\nr2 = r10\nr2 += -2\ncall 1\nexit":                  "r2: 4 bytes at r10-2 are outside",
 		"r1 = 111 ll\nr0 = *(u8 *)(r1 + 0)\nexit":                        "1 bytes at m+0 are outside [0, 0)",
@@ -138,7 +140,7 @@ func TestMapArguments(t *testing.T) {
 }
 
 func TestRingbufOutputIsRecorded(t *testing.T) {
-	m := withMap(t, &Map{Name: "rb"}, "r1 = 0x1234\n*(u64 *)(r10 - 8) = r1\nr1 = 111 ll\nr2 = r10\nr2 += -8\nr3 = 6\nr4 = 0\ncall 130\nexit")
+	m := withMap(t, &Map{Name: "rb", Type: ebpf.RingBuf, MaxEntries: 4096}, "r1 = 0x1234\n*(u64 *)(r10 - 8) = r1\nr1 = 111 ll\nr2 = r10\nr2 += -8\nr3 = 6\nr4 = 0\ncall 130\nexit")
 	ret, err := m.Run("main")
 	require.NoError(t, err)
 	require.Zero(t, ret)

@@ -22,15 +22,18 @@ type Machine struct {
 	Packet, Meta           []byte
 	Ifindex, Queue, Egress uint32 // members of struct xdp_md
 
-	Now  uint64 // what bpf_ktime_get_ns returns
-	Seed uint64 // of bpf_get_prandom_u32; every Run starts with it anew
+	// What helpers answer that depends on the machine a program runs on.
+	Now       uint64 // nanoseconds, of every clock
+	CPU, Node uint32 // of per-CPU maps, only this CPU's values are there
+	MTU       int    // of every interface; 0: 1500
+	Seed      uint64 // of what is left to chance; every Run starts with it anew
 
 	// MapAt tells what the wide load at instruction i of f refers to: a map, or
 	// with value set, the first value of a map (global data). Without a map the
 	// load is that of a constant.
 	MapAt   func(f *code.Func, i int) (mp *Map, value bool)
 	Helpers map[asm.BuiltinFunc]Helper // besides or instead of the Machine's own
-	Externs map[string]Extern          // by name
+	Externs map[string]Extern          // by name, besides or instead of the Machine's own
 
 	// Branch is told of every conditional branch with what it compared, of a 32-bit
 	// one the lower halves. nil: nobody listens.
@@ -40,14 +43,19 @@ type Machine struct {
 
 	Calls []*Call // of helpers during the last Run
 
-	steps   int
-	depth   int
-	regions [kinds][]*region
-	values  map[*byte]uint64 // address of a map's value
-	context *region
-	packet  *region
-	data    int // offset of the frame in packet; metadata lies before it
-	random  *rand.Rand
+	bigEndian bool
+	steps     int
+	depth     int
+	tails     int        // tail calls so far
+	tail      *code.Func // what a tail call that has just succeeded goes on with
+	stacks    *[maxFrames]region
+	regions   [kinds][]*region
+	values    map[*byte]uint64 // address of a map's value
+	probes    []uint64         // what Probe was asked for
+	context   *region
+	packet    *region
+	data      int // offset of the frame in packet; metadata lies before it
+	random    *rand.Rand
 }
 
 // Extern stands for a function that the unit declares and does not have.
@@ -73,12 +81,19 @@ func (e *Fault) Error() string {
 
 func (e *Fault) Unwrap() error { return e.Err }
 
-// Limits of a run. The kernel has the first as MAX_CALL_FRAMES in
-// linux/bpf_verifier.h.
+// Limits of a run, of which the kernel has the first as MAX_CALL_FRAMES in
+// linux/bpf_verifier.h, the second as MAX_TAIL_CALL_CNT in linux/bpf.h.
 const (
 	maxFrames       = 8
+	maxTailCalls    = 33
 	defaultMaxSteps = 1_000_000
 )
+
+// maxMayGoto is how often in one activation of a function a may_goto falls
+// through before it is taken. The kernel asks its clock each time this many have
+// passed (BPF_MAX_TIMED_LOOPS in linux/bpf.h, Linux 6.15), so how long its loops
+// run can not be told; here they end the first time that they may.
+const maxMayGoto = 0xffff
 
 // poison fills a new frame: what a program reads there without having written
 // it should not look like a sensible value.
@@ -87,22 +102,31 @@ const poison = 0xa5
 // Run executes the program with that name and returns its return code. What it
 // did is in Packet, Meta, Calls and the maps afterwards, also after an error.
 func (m *Machine) Run(program string) (uint32, error) {
+	f := m.function(program)
+	if f == nil {
+		return 0, fmt.Errorf("program %s: not in the unit", program)
+	}
+	return m.run(f)
+}
+
+func (m *Machine) function(name string) *code.Func {
 	for _, f := range m.Unit.Funcs {
-		if f.Name == program {
-			return m.run(f)
+		if f.Name == name {
+			return f
 		}
 	}
-	return 0, fmt.Errorf("program %s: not in the unit", program)
+	return nil
 }
 
 func (m *Machine) run(f *code.Func) (uint32, error) {
 	if m.Unit.Order == nil {
 		return 0, errors.New("the unit has no byte order")
 	}
+	m.bigEndian = m.Unit.Order.Uint16([]byte{1, 0}) == 1<<8
 	m.regions = [kinds][]*region{}
 	m.values = make(map[*byte]uint64)
 	m.random = rand.New(rand.NewPCG(m.Seed, 0))
-	m.Calls, m.depth, m.steps = nil, 0, m.MaxSteps
+	m.Calls, m.probes, m.tail, m.depth, m.tails, m.steps = nil, nil, nil, 0, 0, m.MaxSteps
 	if m.steps == 0 {
 		m.steps = defaultMaxSteps
 	}
@@ -128,6 +152,12 @@ func (m *Machine) layUnit() {
 		m.regions[functionKind] = append(m.regions[functionKind], &region{name: f.Name, f: f})
 	}
 	m.regions[stackKind] = make([]*region, maxFrames)
+	if m.stacks == nil {
+		m.stacks = new([maxFrames]region)
+		for i := range m.stacks {
+			m.stacks[i] = region{name: "r10", data: make([]byte, maxStack), base: -maxStack, lo: -maxStack, writable: true}
+		}
+	}
 }
 
 // frame is one activation of a function.
@@ -135,6 +165,7 @@ type frame struct {
 	place
 	regs    [asm.R10 + 1]uint64
 	defined regset
+	passed  int // may_gotos that fell through
 }
 
 // enter runs a function with the arguments that are defined and returns r0, with
@@ -143,32 +174,38 @@ func (m *Machine) enter(f *code.Func, args [5]uint64, defined regset) (r0 uint64
 	if m.depth == maxFrames {
 		return 0, false, fmt.Errorf("%s: more than %d calls deep", f.Name, maxFrames)
 	}
-	stack := make([]byte, maxStack)
-	for i := range stack {
-		stack[i] = poison
-	}
-	m.regions[stackKind][m.depth] = &region{name: "r10", data: stack, base: -maxStack, lo: -maxStack, writable: true}
-	fr := &frame{place: place{m.Unit, f}, defined: defined | regs(asm.R10)}
-	copy(fr.regs[asm.R1:], args[:])
-	fr.regs[asm.R10] = address(stackKind, m.depth)
+	var fr frame
 	m.depth++
+	m.begin(&fr, f, args, defined)
 	defer func() {
 		m.depth--
 		m.regions[stackKind][m.depth] = nil
 	}()
 
 	for i := 0; i >= 0; {
-		next, err := m.step(fr, i)
+		next, err := m.step(&fr, i)
 		if err != nil {
 			var inner *Fault
 			if errors.As(err, &inner) {
 				return 0, false, err
 			}
-			return 0, false, &Fault{f, i, err}
+			return 0, false, &Fault{fr.f, i, err}
 		}
 		i = next
 	}
 	return fr.regs[asm.R0], fr.defined.has(asm.R0), nil
+}
+
+// begin makes the innermost frame that of a function at its start.
+func (m *Machine) begin(fr *frame, f *code.Func, args [5]uint64, defined regset) {
+	*fr = frame{place: place{m.Unit, f}, defined: defined | regs(asm.R10)}
+	copy(fr.regs[asm.R1:], args[:])
+	fr.regs[asm.R10] = address(stackKind, m.depth-1)
+	stack := &m.stacks[m.depth-1]
+	for i := range stack.data {
+		stack.data[i] = poison
+	}
+	m.regions[stackKind][m.depth-1] = stack
 }
 
 // step executes instruction i and returns the index of the next, -1 after exit.
@@ -193,7 +230,7 @@ func (m *Machine) step(fr *frame, i int) (next int, err error) {
 	if class := in.OpCode.Class(); class.IsJump() {
 		return m.jump(fr, in, i)
 	} else if class.IsALU() {
-		fr.regs[in.Dst], err = alu(in, fr.regs[in.Dst], fr.regs[in.Src], m.bigEndian())
+		fr.regs[in.Dst], err = alu(in, fr.regs[in.Dst], fr.regs[in.Src], m.bigEndian)
 	} else {
 		err = m.access(fr, in, i)
 	}
@@ -201,28 +238,22 @@ func (m *Machine) step(fr *frame, i int) (next int, err error) {
 	return i + 1, err
 }
 
-func (m *Machine) bigEndian() bool { return m.Unit.Order.Uint16([]byte{1, 0}) == 1<<8 }
-
 func (m *Machine) jump(fr *frame, in *code.Insn, i int) (int, error) {
 	switch {
 	case in.IsExit():
 		return -1, nil
 	case in.IsCall():
-		return i + 1, m.call(fr, in)
+		if err := m.call(fr, in); err != nil || m.tail == nil {
+			return i + 1, err
+		}
+		f := m.tail
+		m.tail = nil
+		m.begin(fr, f, [5]uint64{address(contextKind, 0)}, arguments(1))
+		return 0, nil
 	}
-	take := in.IsGoto()
-	if !take {
-		a, b := operands(in, fr.regs[in.Dst], fr.regs[in.Src])
-		var err error
-		if take, err = taken(in, a, b); err != nil {
-			return 0, err
-		}
-		if m.Branch != nil {
-			m.Branch(fr.f, i, a, b, take)
-		}
-		if !take {
-			return i + 1, nil
-		}
+	take, err := m.decide(fr, in, i)
+	if err != nil || !take {
+		return i + 1, err
 	}
 	if in.Target < 0 || int(in.Target) >= len(fr.f.Insns) {
 		return 0, fmt.Errorf("the target %d is not in the function", in.Target)
@@ -230,59 +261,19 @@ func (m *Machine) jump(fr *frame, in *code.Insn, i int) (int, error) {
 	return int(in.Target), nil
 }
 
-// call calls a function of the unit, an extern or a helper.
-func (m *Machine) call(fr *frame, in *code.Insn) error {
-	var args [5]uint64
-	for r := asm.R1; r <= asm.R5; r++ {
-		if fr.defined.has(r) {
-			args[r-asm.R1] = fr.regs[r]
-		}
+// decide tells whether a branch is taken.
+func (m *Machine) decide(fr *frame, in *code.Insn, i int) (bool, error) {
+	switch in.OpCode.JumpOp() {
+	case asm.Ja:
+		return true, nil
+	case asm.JCOND:
+		fr.passed++
+		return fr.passed > maxMayGoto, nil
 	}
-	ret, ok, err := uint64(0), true, error(nil)
-	switch index := int(in.Ref.Index); {
-	case in.Ref.Kind == code.RefFunc && index >= 0 && index < len(m.Unit.Funcs):
-		ret, ok, err = m.enter(m.Unit.Funcs[index], args, fr.defined&arguments(5))
-	case in.Ref.Kind == code.RefExtern && index >= 0 && index < len(m.Unit.Externs):
-		ret, err = m.callExtern(m.Unit.Externs[index].Name, args)
-	case in.Ref.Kind == code.RefNone && in.IsBuiltinCall():
-		ret, err = m.callHelper(asm.BuiltinFunc(in.Constant), args)
-	default:
-		err = errors.New("the call does not say of what")
+	a, b := operands(in, fr.regs[in.Dst], fr.regs[in.Src])
+	take, err := taken(in, a, b)
+	if m.Branch != nil && err == nil {
+		m.Branch(fr.f, i, a, b, take)
 	}
-	fr.regs[asm.R0] = ret
-	fr.defined &^= arguments(5) | regs(asm.R0)
-	if ok {
-		fr.defined |= regs(asm.R0)
-	}
-	return err
-}
-
-func (m *Machine) callExtern(name string, args [5]uint64) (uint64, error) {
-	fn := m.Externs[name]
-	if fn == nil {
-		return 0, fmt.Errorf("nothing was given to stand for the extern %s", name)
-	}
-	ret, err := fn(m, args)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", name, err)
-	}
-	return ret, nil
-}
-
-func (m *Machine) callHelper(fn asm.BuiltinFunc, args [5]uint64) (uint64, error) {
-	helper := m.Helpers[fn]
-	if helper == nil {
-		helper = helpers[fn]
-	}
-	if helper == nil {
-		return 0, fmt.Errorf("helper %v is not supported", fn)
-	}
-	c := &Call{Helper: fn, Args: args}
-	m.Calls = append(m.Calls, c)
-	ret, err := helper(m, c)
-	if err != nil {
-		return 0, fmt.Errorf("%v: %w", fn, err)
-	}
-	c.Result = ret
-	return ret, nil
+	return take, err
 }

@@ -3,6 +3,8 @@ package verifier
 import (
 	"fmt"
 
+	"github.com/cilium/ebpf/asm"
+
 	"github.com/hintjit/hintjit/internal/code"
 )
 
@@ -28,6 +30,8 @@ const (
 	functionKind                 // by index in Unit.Funcs
 	mapKind                      // what helpers take, nothing to read there
 	valueKind                    // in the order in which a program got to them
+	keyKind                      // of maps, that a callback gets; in that order
+	recordKind                   // of ring buffers, in the order in which they were reserved
 	foreignKind                  // Machine.ReadOnly
 	kinds
 )
@@ -41,6 +45,7 @@ type region struct {
 	writable bool
 	m        *Map
 	f        *code.Func
+	record   *Map // the ring buffer that it was reserved in
 }
 
 func address(k kind, number int) uint64 {
@@ -89,6 +94,28 @@ func (m *Machine) ReadOnly(name string, data []byte) (uint64, error) {
 	return m.add(foreignKind, region{name: name, data: data, hi: len(data)})
 }
 
+// probeReach is how far from its register a load can be: its offset has 16 bits.
+const probeReach = 1 << 15
+
+// Probe makes loads at an address give 0 where nothing lies, until the next Run, and
+// returns the address. It is for an extern that stands for bpf_rdonly_cast: loads
+// through a pointer that the kernel does not vouch for may fault, and then give 0
+// (BPF_PROBE_MEM; ex_handler_bpf in arch/x86/net/bpf_jit_comp.c). All loads as
+// near to the address as an instruction can reach are taken for such.
+func (m *Machine) Probe(addr uint64) uint64 {
+	m.probes = append(m.probes, addr)
+	return addr
+}
+
+func (m *Machine) mayFault(addr uint64) bool {
+	for _, p := range m.probes {
+		if addr-p+probeReach < 2*probeReach {
+			return true
+		}
+	}
+	return false
+}
+
 // load reads an unsigned number in the program's byte order.
 func (m *Machine) load(addr uint64, size int) (uint64, error) {
 	if r, off, err := m.at(addr); err == nil && r == m.context {
@@ -96,6 +123,9 @@ func (m *Machine) load(addr uint64, size int) (uint64, error) {
 	}
 	b, err := m.Bytes(addr, size, false)
 	if err != nil {
+		if m.mayFault(addr) {
+			return 0, nil
+		}
 		return 0, err
 	}
 	switch size {
@@ -126,4 +156,47 @@ func (m *Machine) store(addr uint64, size int, v uint64) error {
 		m.Unit.Order.PutUint64(b, v)
 	}
 	return nil
+}
+
+// globalAddress returns the address of global data, in a map's first value. The
+// offset there is the constant in an object, its upper half once a map's
+// descriptor is to be put into the lower (BPF_PSEUDO_MAP_VALUE).
+func (m *Machine) globalAddress(mp *Map, in *code.Insn) (uint64, error) {
+	off := in.Constant
+	if in.Src == asm.PseudoMapValue {
+		off >>= 32
+	}
+	if err := mp.check(); err != nil {
+		return 0, err
+	}
+	e := mp.find(make([]byte, mp.KeySize), m.Unit.Order)
+	if e == nil {
+		return 0, fmt.Errorf("map %s has no value there", mp.Name)
+	}
+	addr, err := m.valueAddress(mp, e.value)
+	return addr + uint64(off), err
+}
+
+// mapAddress returns the address of a map, at which nothing can be read.
+func (m *Machine) mapAddress(mp *Map) (uint64, error) {
+	for i, r := range m.regions[mapKind] {
+		if r.m == mp {
+			return address(mapKind, i), nil
+		}
+	}
+	return m.add(mapKind, region{name: mp.Name, m: mp})
+}
+
+// valueAddress returns the address of a value of a map.
+func (m *Machine) valueAddress(mp *Map, v []byte) (uint64, error) {
+	if len(v) == 0 {
+		return 0, fmt.Errorf("map %s has no value there", mp.Name)
+	}
+	if addr, ok := m.values[&v[0]]; ok {
+		return addr, nil
+	}
+	writable := !mp.ReadOnly && mapTraits[mp.Type].changes
+	addr, err := m.add(valueKind, region{name: mp.Name, data: v, hi: len(v), writable: writable})
+	m.values[&v[0]] = addr
+	return addr, err
 }

@@ -119,7 +119,7 @@ func TestContextRefuses(t *testing.T) {
 		"r0 = *(u32 *)(r1 + 24)\nexit":                                "struct xdp_md has no member at 24",
 		"*(u32 *)(r1 + 16) = 1\nexit":                                 "ctx is read-only",
 		"r2 = *(u32 *)(r1 + 8)\nr0 = *(u8 *)(r2 - 1)\nexit":           "1 bytes at packet+251 are outside [252, 270)",
-		"r2 = 8\nr1 += 4\ncall 44\nexit":                              "r1 is not the context",
+		"r2 = 8\nr1 += 4\ncall 44\nexit":                              "FnXdpAdjustHead: r1: 0x20000080000004 is not the context",
 		"r2 = *(u32 *)(r1 + 4)\nr2 = *(u32 *)(r2 - 3)\nr0 = r2\nexit": "4 bytes at packet+267 are outside [252, 270)",
 		"r2 = &main\nr0 = *(u8 *)(r2 + 0)\nexit":                      "outside [0, 0)",
 		"r2 = 4\ncall 44\nr0 = *(u8 *)(r10 - 1)\nr1 = 0xfff0000000000000 ll\nr0 = *(u8 *)(r1 + 0)\nexit": "is no address",

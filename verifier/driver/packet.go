@@ -105,14 +105,9 @@ func (p *Packet) Attach(m *verifier.Machine) {
 		if !p.Kernel.carries(args[1]) {
 			return 0, fmt.Errorf("type %d is none that memory can be read as here", args[1])
 		}
-		if args[0] < pageZero { // faults, and a load that faults gives 0
-			return m.ReadOnly("page 0", make([]byte, 2*pageZero))
-		}
-		return args[0], nil
+		return m.Probe(args[0]), nil
 	}
 }
-
-const pageZero = 4096
 
 func (k *Kernel) carries(id uint64) bool {
 	for _, carrier := range k.Carriers {
