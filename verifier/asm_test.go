@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +20,14 @@ import (
 // ".global NAME"; text before the first one is the program "main". A comment
 // starts with a semicolon.
 func assemble(t testing.TB, order binary.ByteOrder, text string) *code.Unit {
+	t.Helper()
+	return assembleAll(t, order, text).unit
+}
+
+// assembleAll is assemble for a text that has maps: ".map NAME TYPE KEYSIZE VALUESIZE
+// ENTRIES" with the kernel's number for the type. A wide load of one's address has its
+// number there as if that were a descriptor.
+func assembleAll(t testing.TB, order binary.ByteOrder, text string) *assembler {
 	t.Helper()
 	a := &assembler{unit: &code.Unit{Order: order}, funcs: map[string]int32{}}
 	for _, line := range strings.Split(text, "\n") {
@@ -38,7 +47,7 @@ func assemble(t testing.TB, order binary.ByteOrder, text string) *code.Unit {
 		require.True(t, a.line(line), "line %d is no instruction: %s", n+1, line)
 	}
 	a.finish(t)
-	return a.unit
+	return a
 }
 
 type assembler struct {
@@ -48,6 +57,7 @@ type assembler struct {
 	labels map[string]int32
 	jumps  map[int]string
 	missed []string
+	maps   []*Map
 }
 
 var linkages = map[string]code.Linkage{"program": code.Program, "static": code.Static, "global": code.Global}
@@ -98,6 +108,7 @@ func (a *assembler) branch(ins asm.Instruction, label string) bool {
 }
 
 var (
+	mapLine    = regexp.MustCompile(`^\.map (\w+) +(\d+) +(\d+) +(\d+) +(\d+)$`)
 	funcLine   = regexp.MustCompile(`^\.(program|static|global) (\w+)$`)
 	labelLine  = regexp.MustCompile(`^(\w+):$`)
 	aluLine    = regexp.MustCompile(`^([rw])(\d+) (s?(?:>>|/|%)|<<|[-+*/&|^]|)= ([rw]\d+|[-+]?\d\w*)$`)
@@ -154,7 +165,14 @@ func (a *assembler) line(s string) bool {
 		a.labels[m[1]] = int32(len(a.f.Insns))
 		return true
 	}
-	return a.alu(s) || a.memory(s) || a.atomic(s) || a.control(s)
+	if m := mapLine.FindStringSubmatch(s); m != nil {
+		a.maps = append(a.maps, &Map{
+			Name: m[1], Type: ebpf.MapType(number(m[2])),
+			KeySize: int(number(m[3])), ValueSize: int(number(m[4])), MaxEntries: int(number(m[5])),
+		})
+		return true
+	}
+	return a.alu(s) || a.memory(s) || a.atomic(s) || a.control(s) || a.mnemonic(s)
 }
 
 func (a *assembler) alu(s string) bool {
@@ -278,13 +296,19 @@ func (a *assembler) control(s string) bool {
 	return false
 }
 
-// refer makes the last instruction refer to a function of the text, or to an
-// extern or a table that is thereby declared.
+// refer makes the last instruction refer to a function or a map of the text, or to
+// an extern or a table that is thereby declared.
 func (a *assembler) refer(name string) bool {
 	in := &a.f.Insns[len(a.f.Insns)-1]
 	if fn, ok := a.funcs[name]; ok {
 		in.Ref = code.Ref{Kind: code.RefFunc, Index: fn}
 		return true
+	}
+	for i, mp := range a.maps {
+		if mp.Name == name {
+			in.Src, in.Constant = asm.PseudoMapFD, int64(i)
+			return true
+		}
 	}
 	if in.IsCall() {
 		a.unit.Externs = append(a.unit.Externs, code.Extern{Name: name})

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,70 +13,80 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// conformance is one case of testdata/*.txt.
+// conformance is one case in testdata/conformance, in the format of the public
+// conformance tests (github.com/Alan-Jowett/bpf_conformance): sections that start with
+// a line of two dashes. "asm" or "raw" is the code, which is called with r1 = the memory
+// of "mem" and r2 = its length; "result" is what it leaves in r0, "error" a part of what
+// ends it; "map" has a line a map. Cases of our own may have besides
+//
+//	result be        what a big-endian machine returns, where that differs
+//	after, after be  what the memory is in the end
+//	interpreter      why the kernel does not run the case
 type conformance struct {
-	name, text            string
-	memory                []byte
-	result, resultBig     uint64
-	after, afterBig       []byte
-	err                   string
-	interpreterOnly, want bool
+	name, text          string
+	raw                 []uint64
+	memory              []byte
+	result, resultBig   uint64
+	after, afterBig     []byte
+	err                 string
+	interpreterOnly     string
+	hasResult, hasAfter bool
 }
 
-// readCases parses a file of cases: "== name", instructions, "-- key value".
-func readCases(t *testing.T, file string) []conformance {
+// readCase parses a file.
+func readCase(t *testing.T, file string) *conformance {
 	t.Helper()
-	raw, err := os.ReadFile(file)
+	content, err := os.ReadFile(file)
 	require.NoError(t, err)
-	_, rest, _ := strings.Cut(string(raw), "\n== ")
-	var cases []conformance
-	for _, part := range strings.Split(rest, "\n== ") {
-		name, body, _ := strings.Cut(part, "\n")
-		c := conformance{name: name}
-		var text []string
-		for _, line := range strings.Split(body, "\n") {
-			if fact, ok := strings.CutPrefix(line, "-- "); ok {
-				require.True(t, c.fact(fact), "%s: %s", name, fact)
-			} else {
-				text = append(text, line)
-			}
-		}
-		c.text = strings.Join(text, "\n")
-		require.True(t, c.want, "%s: neither result nor error", name)
-		cases = append(cases, c)
+	c := &conformance{name: strings.TrimSuffix(file, ".data")}
+	_, rest, _ := strings.Cut("\n"+string(content), "\n-- ")
+	for _, section := range strings.Split(rest, "\n-- ") {
+		name, body, _ := strings.Cut(section, "\n")
+		require.True(t, c.section(name, strings.TrimSpace(body)), "%s: section %q", file, name)
 	}
-	return cases
+	require.NotEqual(t, c.hasResult, c.err != "", "%s: neither result nor error, or both", file)
+	return c
 }
 
-// fact takes one "key value" of a case and tells whether it is one.
-func (c *conformance) fact(s string) bool {
-	key, value, _ := strings.Cut(s, " ")
-	big := strings.HasPrefix(value, "be ")
-	value = strings.TrimPrefix(value, "be ")
-	mem := func() []byte {
-		b, err := hex.DecodeString(strings.ReplaceAll(value, " ", ""))
+// section takes one section of a case and tells whether there is such a one.
+func (c *conformance) section(name, body string) bool {
+	memory := func() []byte {
+		b, err := hex.DecodeString(strings.Join(strings.Fields(body), ""))
 		if err != nil {
 			panic(err)
 		}
 		return b
 	}
-	switch {
-	case key == "result" && big:
-		c.resultBig = uint64(number(value))
-	case key == "result":
-		c.result, c.want = uint64(number(value)), true
+	switch name {
+	case "asm":
+		c.text += withFunctions(body)
+	case "raw":
+		c.text += ".static case\nexit"
+		for _, word := range strings.Fields(body) {
+			c.raw = append(c.raw, uint64(number(word)))
+		}
+	case "map":
+		for _, line := range strings.Split(body, "\n") {
+			if !strings.HasPrefix(line, "#") {
+				c.text = ".map " + line + "\n" + c.text
+			}
+		}
+	case "mem":
+		c.memory = memory()
+	case "result":
+		c.result, c.hasResult = uint64(number(body)), true
 		c.resultBig = c.result
-	case key == "memory":
-		c.memory = mem()
-		c.after, c.afterBig = c.memory, c.memory
-	case key == "after" && big:
-		c.afterBig = mem()
-	case key == "after":
-		c.after = mem()
-	case key == "error":
-		c.err, c.want = value, true
-	case key == "interpreter":
-		c.interpreterOnly = true
+	case "result be":
+		c.resultBig = uint64(number(body))
+	case "after":
+		c.after, c.hasAfter = memory(), true
+		c.afterBig = c.after
+	case "after be":
+		c.afterBig = memory()
+	case "interpreter":
+		c.interpreterOnly = body
+	case "error":
+		c.err = body
 	default:
 		return false
 	}
@@ -103,12 +114,17 @@ out:
 exit
 `
 
-func (c *conformance) program() string {
-	text := c.text
-	if !strings.HasPrefix(text, ".static") {
-		text = ".static case\n" + text
+func (c *conformance) assemble(t *testing.T, order binary.ByteOrder) *assembler {
+	t.Helper()
+	maps, text, found := strings.Cut(c.text, ".static case")
+	if !found {
+		maps, text = "", c.text
 	}
-	return fmt.Sprintf(caller, 8+len(c.memory), len(c.memory)) + text
+	a := assembleAll(t, order, maps+fmt.Sprintf(caller, 8+len(c.memory), len(c.memory))+".static case"+text)
+	if c.raw != nil { // in the place of what is there for it
+		a.unit.Funcs[1].Insns = decodeRaw(c.raw)
+	}
+	return a
 }
 
 // packet is the room for the result, then the memory. The kernel wants at least
@@ -125,36 +141,45 @@ func (c *conformance) check(t *testing.T, order binary.ByteOrder, got outcome) {
 	}
 	require.Equal(t, uint32(2), got.Return)
 	require.Equal(t, fmt.Sprintf("%#x", result), fmt.Sprintf("%#x", order.Uint64(got.Packet)))
-	require.Equal(t, hex.EncodeToString(after), hex.EncodeToString(got.Packet[8:8+len(after)]))
+	if c.hasAfter {
+		require.Equal(t, hex.EncodeToString(after), hex.EncodeToString(got.Packet[8:8+len(after)]))
+	}
 }
 
-func eachCase(t *testing.T, run func(t *testing.T, c conformance)) {
-	files, err := filepath.Glob("testdata/*.txt")
-	require.NoError(t, err)
-	require.Len(t, files, 4)
-	for _, file := range files {
-		for _, c := range readCases(t, file) {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+c.name, func(t *testing.T) { run(t, c) })
+func cases(t *testing.T) []*conformance {
+	t.Helper()
+	var all []*conformance
+	require.NoError(t, filepath.WalkDir("testdata/conformance", func(file string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			all = append(all, readCase(t, file))
 		}
+		return err
+	}))
+	return all
+}
+
+func eachCase(t *testing.T, run func(t *testing.T, c *conformance)) {
+	for _, c := range cases(t) {
+		t.Run(strings.TrimPrefix(c.name, "testdata/conformance/"), func(t *testing.T) { run(t, c) })
 	}
 }
 
 func TestMachine(t *testing.T) {
-	eachCase(t, func(t *testing.T, c conformance) {
+	eachCase(t, func(t *testing.T, c *conformance) {
 		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-			u := assemble(t, order, c.program())
-			if c.err != "" {
-				m := &Machine{Unit: u, Packet: c.packet()[:8+max(6, len(c.memory))]}
-				if len(c.memory) > 0 {
-					m.Packet = m.Packet[:8+len(c.memory)]
-				}
-				_, err := m.Run("main")
-				require.ErrorContains(t, err, c.err)
-				var fault *Fault
-				require.ErrorAs(t, err, &fault)
+			m := machineWith(c.assemble(t, order))
+			if c.err == "" {
+				c.check(t, order, runMachine(t, m, c.packet()))
 				continue
 			}
-			c.check(t, order, runMachine(t, u, c.packet()))
+			m.Packet = c.packet()
+			if len(c.memory) > 0 {
+				m.Packet = m.Packet[:8+len(c.memory)]
+			}
+			_, err := m.Run("main")
+			require.ErrorContains(t, err, c.err)
+			var fault *Fault
+			require.ErrorAs(t, err, &fault)
 		}
 	})
 }
@@ -162,11 +187,12 @@ func TestMachine(t *testing.T) {
 // The kernel runs the same cases, so that what they expect is no opinion.
 func TestCasesInKernel(t *testing.T) {
 	needKernel(t)
-	eachCase(t, func(t *testing.T, c conformance) {
-		if c.err != "" || c.interpreterOnly {
+	eachCase(t, func(t *testing.T, c *conformance) {
+		if c.err != "" || c.interpreterOnly != "" {
 			t.Skip("no program for the kernel: its verifier refuses it or it has no counterpart there")
 		}
-		prog := loadKernel(t, assemble(t, binary.LittleEndian, c.program()))
+		a := c.assemble(t, binary.LittleEndian)
+		prog := loadKernel(t, a.unit, inKernel(t, a.maps)...)
 		c.check(t, binary.LittleEndian, runKernel(t, prog, c.packet()))
 	})
 }

@@ -205,6 +205,23 @@ func TestOwnHelper(t *testing.T) {
 	require.Equal(t, uint32(4), ret)
 }
 
+func TestExternNobodyStandsFor(t *testing.T) {
+	m := &Machine{Unit: assemble(t, binary.LittleEndian, "call hintjit_rx\nexit")}
+	_, err := m.Run("main")
+	require.ErrorContains(t, err, "nothing was given to stand for the extern hintjit_rx")
+}
+
+func TestTable(t *testing.T) {
+	m := &Machine{Unit: assemble(t, binary.BigEndian, "r1 = &table\nr0 = *(u32 *)(r1 + 4)\nexit")}
+	ret, err := m.Run("main")
+	require.NoError(t, err)
+	require.Equal(t, uint32(0x05060708), ret)
+
+	m.Unit = assemble(t, binary.BigEndian, "r1 = &table\n*(u8 *)(r1 + 0) = 1\nexit")
+	_, err = m.Run("main")
+	require.ErrorContains(t, err, "table is read-only")
+}
+
 func TestRunRefuses(t *testing.T) {
 	m := &Machine{Unit: assemble(t, binary.LittleEndian, "r1 = 0\nexit")}
 	_, err := m.Run("other")

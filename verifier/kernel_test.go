@@ -42,11 +42,12 @@ func hostOrder(order binary.ByteOrder) bool {
 	return binary.NativeEndian.Uint16([]byte{1, 0}) == order.Uint16([]byte{1, 0})
 }
 
-// loadKernel loads the function named "main" and all others of the unit.
-func loadKernel(t testing.TB, u *code.Unit) *ebpf.Program {
+// loadKernel loads the function named "main" and all others of the unit; its maps are
+// those that its wide loads have the numbers of.
+func loadKernel(t testing.TB, u *code.Unit, maps ...*ebpf.Map) *ebpf.Program {
 	t.Helper()
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "main", Type: ebpf.XDP, License: "GPL", Instructions: kernelCode(t, u),
+		Name: "main", Type: ebpf.XDP, License: "GPL", Instructions: kernelCode(t, u, maps),
 	})
 	var verr *ebpf.VerifierError
 	if errors.As(err, &verr) {
@@ -59,7 +60,7 @@ func loadKernel(t testing.TB, u *code.Unit) *ebpf.Program {
 
 // kernelCode returns the functions of u one behind the other, as the kernel
 // takes them.
-func kernelCode(t testing.TB, u *code.Unit) asm.Instructions {
+func kernelCode(t testing.TB, u *code.Unit, maps []*ebpf.Map) asm.Instructions {
 	t.Helper()
 	var all asm.Instructions
 	scalar := &btf.Int{Name: "long", Size: 8, Encoding: btf.Signed}
@@ -69,6 +70,12 @@ func kernelCode(t testing.TB, u *code.Unit) asm.Instructions {
 		proto := &btf.FuncProto{Return: scalar}
 		for i := range f.Insns {
 			ins := f.Insns[i].Instruction
+			if ins.OpCode.Class().IsALU() && ins.Offset != 0 { // cilium/ebpf would write 0
+				ins.OpCode, ins.Offset = ins.OpCode.SetALUOp(extended(ins.OpCode.ALUOp(), ins.Offset)), 0
+			}
+			if ins.OpCode.IsDWordLoad() && ins.Src == asm.PseudoMapFD {
+				ins.Constant = int64(maps[ins.Constant].FD())
+			}
 			if ref := f.Insns[i].Ref; ref.Kind == code.RefFunc {
 				ins.Constant = -1
 				if ins.OpCode.IsDWordLoad() {
@@ -86,6 +93,39 @@ func kernelCode(t testing.TB, u *code.Unit) asm.Instructions {
 	return all
 }
 
+// inKernel makes the maps of a text in the kernel, with what is in them.
+func inKernel(t testing.TB, maps []*Map) []*ebpf.Map {
+	t.Helper()
+	var made []*ebpf.Map
+	for _, mp := range maps {
+		spec := &ebpf.MapSpec{
+			Name: mp.Name, Type: mp.Type, KeySize: uint32(mp.KeySize), ValueSize: uint32(mp.ValueSize),
+			MaxEntries: uint32(mp.MaxEntries),
+		}
+		if mp.Type == ebpf.LPMTrie {
+			spec.Flags = 1 // BPF_F_NO_PREALLOC, which a trie wants
+		}
+		m, err := ebpf.NewMap(spec)
+		require.NoError(t, err)
+		t.Cleanup(func() { m.Close() })
+		for _, key := range mp.Keys() {
+			require.NoError(t, m.Put(key, mp.Value(key)))
+		}
+		made = append(made, m)
+	}
+	return made
+}
+
+// machineWith is a machine for a text, with its maps.
+func machineWith(a *assembler) *Machine {
+	return &Machine{Unit: a.unit, MapAt: func(f *code.Func, i int) (*Map, bool) {
+		if in := &f.Insns[i]; in.Src == asm.PseudoMapFD {
+			return a.maps[in.Constant], false
+		}
+		return nil, false
+	}}
+}
+
 // outcome is what a run on a packet ends in.
 type outcome struct {
 	Return uint32
@@ -100,9 +140,9 @@ func runKernel(t testing.TB, prog *ebpf.Program, packet []byte) outcome {
 	return outcome{ret, opts.DataOut}
 }
 
-func runMachine(t testing.TB, u *code.Unit, packet []byte) outcome {
+func runMachine(t testing.TB, m *Machine, packet []byte) outcome {
 	t.Helper()
-	m := &Machine{Unit: u, Packet: packet}
+	m.Packet, m.Meta = packet, nil
 	ret, err := m.Run("main")
 	require.NoError(t, err)
 	return outcome{ret, m.Packet}

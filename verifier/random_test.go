@@ -221,7 +221,7 @@ func TestRandomProgramsAsKernel(t *testing.T) {
 		prog := loadKernel(t, u)
 		for range 4 {
 			packet := randomInput(r, u.Order)
-			want, got := runKernel(t, prog, packet), runMachine(t, u, packet)
+			want, got := runKernel(t, prog, packet), runMachine(t, &Machine{Unit: u}, packet)
 			if diff := differs(want, got); diff != "" {
 				t.Fatalf("packet %x: %s\n%s", packet, diff, text)
 			}
