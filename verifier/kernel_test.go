@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -37,6 +39,21 @@ func needKernel(t testing.TB) {
 	require.NoError(t, err)
 	require.NoError(t, prog.Close())
 }
+
+// hasLoadAcquire tells whether this kernel has load-acquire and store-release, which
+// came with Linux 6.15.
+var hasLoadAcquire = sync.OnceValue(func() bool {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, Instructions: asm.Instructions{
+		asm.StoreImm(asm.R10, -4, 2, asm.Word),
+		asm.LoadAcquire(asm.R0, asm.R10, asm.Word, -4),
+		asm.Return(),
+	}})
+	if err != nil {
+		return false
+	}
+	prog.Close()
+	return true
+})
 
 func hostOrder(order binary.ByteOrder) bool {
 	return binary.NativeEndian.Uint16([]byte{1, 0}) == order.Uint16([]byte{1, 0})
@@ -105,15 +122,25 @@ func inKernel(t testing.TB, maps []*Map) []*ebpf.Map {
 		if mp.Type == ebpf.LPMTrie {
 			spec.Flags = 1 // BPF_F_NO_PREALLOC, which a trie wants
 		}
-		m, err := ebpf.NewMap(spec)
-		require.NoError(t, err)
-		t.Cleanup(func() { m.Close() })
+		if mp.Type == ebpf.ProgramArray {
+			made = append(made, newMap(t, spec))
+			continue
+		}
+		m := newMap(t, spec)
 		for _, key := range mp.Keys() {
 			require.NoError(t, m.Put(key, mp.Value(key)))
 		}
 		made = append(made, m)
 	}
 	return made
+}
+
+func newMap(t testing.TB, spec *ebpf.MapSpec) *ebpf.Map {
+	t.Helper()
+	m, err := ebpf.NewMap(spec)
+	require.NoError(t, err)
+	t.Cleanup(func() { m.Close() })
+	return m
 }
 
 // machineWith is a machine for a text, with its maps.
@@ -126,7 +153,8 @@ func machineWith(a *assembler) *Machine {
 	}}
 }
 
-// outcome is what a run on a packet ends in.
+// outcome is what a run on a packet ends in; the packet has the metadata before it that
+// the program made.
 type outcome struct {
 	Return uint32
 	Packet []byte
@@ -145,5 +173,5 @@ func runMachine(t testing.TB, m *Machine, packet []byte) outcome {
 	m.Packet, m.Meta = packet, nil
 	ret, err := m.Run("main")
 	require.NoError(t, err)
-	return outcome{ret, m.Packet}
+	return outcome{ret, slices.Concat(m.Meta, m.Packet)}
 }

@@ -13,7 +13,7 @@ import (
 // (github.com/Alan-Jowett/bpf_conformance, from ubpf): a mnemonic and operands. It has
 // no names for some of the instructions; ours are
 //
-//	lock load_acquire8 %r0, [%r1+2]       (8, 16, 32; without a number 64)
+//	lock load_acquire8 %r0, [%r1+2]       (8, 16, 32, 64 or no number)
 //	lock store_release8 [%r1+2], %r0
 //	may_goto label
 //	lddw %r1, func_by_label(label)        (as it has map_by_fd)
@@ -21,7 +21,7 @@ var (
 	mnemonicLine = regexp.MustCompile(`^(lock )?([a-z_0-9]+)(?: (.*))?$`)
 	memoryPlace  = regexp.MustCompile(`^\[%?r(\d+)([-+]\w+)?\]$`)
 	accessName   = regexp.MustCompile(`^(ldxs|ldx|stx|st)(b|h|w|dw)$`)
-	mnemonicSize = regexp.MustCompile(`^(.*?)(8|16|32|)$`)
+	mnemonicSize = regexp.MustCompile(`^(.*?)(8|16|32|64|)$`)
 	byName       = regexp.MustCompile(`^(map_by_fd|func_by_label)\((\w+)\)$`)
 )
 
@@ -59,7 +59,8 @@ var mnemonicAtomics = map[string]asm.AtomicOp{
 }
 
 var mnemonicSizes = map[string]asm.Size{
-	"b": asm.Byte, "h": asm.Half, "w": asm.Word, "dw": asm.DWord, "8": asm.Byte, "16": asm.Half, "32": asm.Word, "": asm.DWord,
+	"b": asm.Byte, "h": asm.Half, "w": asm.Word, "dw": asm.DWord, "8": asm.Byte, "16": asm.Half, "32": asm.Word,
+	"64": asm.DWord, "": asm.DWord,
 }
 
 // mnemonic assembles one line of that dialect and tells whether it could.

@@ -71,13 +71,7 @@ exit
 // randomProgram writes n random instructions with a few forward branches.
 func randomProgram(r *rand.Rand, n int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, randomStart, randomPacket)
-	for i := range randomMemory / 8 {
-		fmt.Fprintf(&b, "r0 = *(u64 *)(r8 + %d)\n*(u64 *)(r10 - %d) = r0\n", randomRegs*8+8*i, randomMemory-8*i)
-	}
-	for i := range randomRegs {
-		fmt.Fprintf(&b, "r%d = *(u64 *)(r8 + %d)\n", i, 8*i)
-	}
+	b.WriteString(randomEntry())
 	labels := 0
 	for range n {
 		if r.IntN(12) == 0 {
@@ -91,6 +85,25 @@ func randomProgram(r *rand.Rand, n int) string {
 		}
 		fmt.Fprintln(&b, randomInsn(r))
 	}
+	b.WriteString(randomExit())
+	return b.String()
+}
+
+// randomEntry gives registers and memory their values.
+func randomEntry() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, randomStart, randomPacket)
+	for i := range randomMemory / 8 {
+		fmt.Fprintf(&b, "r0 = *(u64 *)(r8 + %d)\n*(u64 *)(r10 - %d) = r0\n", randomRegs*8+8*i, randomMemory-8*i)
+	}
+	for i := range randomRegs {
+		fmt.Fprintf(&b, "r%d = *(u64 *)(r8 + %d)\n", i, 8*i)
+	}
+	return b.String()
+}
+
+// randomExit leaves them in the packet.
+func randomExit() string {
 	var leave strings.Builder
 	for i := range randomRegs {
 		fmt.Fprintf(&leave, "*(u64 *)(r8 + %d) = r%d\n", 8*i, i)
@@ -98,8 +111,7 @@ func randomProgram(r *rand.Rand, n int) string {
 	for i := range randomMemory / 8 {
 		fmt.Fprintf(&leave, "r0 = *(u64 *)(r10 - %d)\n*(u64 *)(r8 + %d) = r0\n", randomMemory-8*i, randomRegs*8+8*i)
 	}
-	fmt.Fprintf(&b, randomEnd, leave.String())
-	return b.String()
+	return fmt.Sprintf(randomEnd, leave.String())
 }
 
 func randomCondition(r *rand.Rand) string {
@@ -121,11 +133,12 @@ func randomInsn(r *rand.Rand) string {
 	case 2:
 		return randomAtomic(r)
 	}
-	return randomALU(r)
+	return randomALU(r, randomRegs)
 }
 
-func randomALU(r *rand.Rand) string {
-	w, dst, src := pick(r, "r", "w"), r.IntN(randomRegs), r.IntN(randomRegs)
+// randomALU computes with the first few registers.
+func randomALU(r *rand.Rand, registers int) string {
+	w, dst, src := pick(r, "r", "w"), r.IntN(registers), r.IntN(registers)
 	switch r.IntN(12) {
 	case 0:
 		return fmt.Sprintf("%s%d = -%s%d", w, dst, w, dst)
@@ -187,6 +200,13 @@ func randomAtomic(r *rand.Rand) string {
 		bits, name = 32, "32_32"
 	}
 	reg, slot := r.IntN(randomRegs), randomSlot(r, bits/8)
+	acquire := r.IntN(3) == 0 && hasLoadAcquire()
+	switch any := pick(r, 8, 16, 32, 64); {
+	case acquire && r.IntN(2) == 0:
+		return fmt.Sprintf("lock load_acquire%d %%r%d, [%%r10-%d]", any, reg, randomSlot(r, any/8))
+	case acquire:
+		return fmt.Sprintf("lock store_release%d [%%r10-%d], %%r%d", any, randomSlot(r, any/8), reg)
+	}
 	switch r.IntN(4) {
 	case 0:
 		return fmt.Sprintf("lock *(u%d *)(r10 - %d) %s= r%d", bits, slot, pick(r, "+", "&", "|", "^"), reg)
