@@ -43,10 +43,10 @@ func needKernel(t testing.TB) {
 // hasLoadAcquire tells whether this kernel has load-acquire and store-release, which
 // came with Linux 6.15.
 var hasLoadAcquire = sync.OnceValue(func() bool {
+	load := asm.LoadAcquire(asm.R0, asm.R10, asm.Word, -4)
+	load.Constant = int64(loadAcquire >> 8) // which cilium/ebpf does not do
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, Instructions: asm.Instructions{
-		asm.StoreImm(asm.R10, -4, 2, asm.Word),
-		asm.LoadAcquire(asm.R0, asm.R10, asm.Word, -4),
-		asm.Return(),
+		asm.StoreImm(asm.R10, -4, 2, asm.Word), load, asm.Return(),
 	}})
 	if err != nil {
 		return false
