@@ -54,7 +54,8 @@ type Machine struct {
 	probes    []uint64         // what Probe was asked for
 	context   *region
 	packet    *region
-	data      int // offset of the frame in packet; metadata lies before it
+	buffer    []byte // the packet's, from run to run
+	data      int    // offset of the frame in packet; metadata lies before it
 	random    *rand.Rand
 }
 

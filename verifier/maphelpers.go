@@ -34,8 +34,16 @@ func (m *Machine) index(i uint64) []byte {
 	return key
 }
 
-func looks(kind traits) bool   { return kind.looks }
-func changes(kind traits) bool { return kind.changes }
+func looks(kind traits) bool { return kind.looks }
+
+// changeable is mapWith for a helper that changes elements.
+func (c *Call) changeable() (*Map, error) {
+	mp, err := c.mapWith(func(kind traits) bool { return kind.changes })
+	if err == nil && mp.ReadOnly {
+		err = fmt.Errorf("map %s is read-only", mp.Name)
+	}
+	return mp, err
+}
 
 // mapLookup gives for a map of maps the map, for others the value.
 func mapLookup(m *Machine, c *Call) (uint64, error) {
@@ -66,7 +74,7 @@ func mapLookupPerCPU(m *Machine, c *Call) (uint64, error) {
 
 func mapUpdate(m *Machine, c *Call) (uint64, error) {
 	const locked = 4 // BPF_F_LOCK
-	mp, err := c.mapWith(changes)
+	mp, err := c.changeable()
 	if err != nil {
 		return 0, err
 	}
@@ -77,7 +85,7 @@ func mapUpdate(m *Machine, c *Call) (uint64, error) {
 }
 
 func mapDelete(m *Machine, c *Call) (uint64, error) {
-	mp, err := c.mapWith(changes)
+	mp, err := c.changeable()
 	if err != nil {
 		return 0, err
 	}

@@ -94,6 +94,9 @@ call 1
 *(u8 *)(r0 + 0) = 1
 exit`, func(a *assembler, _ *Machine) { a.maps[0].ReadOnly = true })
 	require.ErrorContains(t, err, "constants is read-only")
+	_, _, _, err = run(t, ".map constants 2 4 8 1\n.program main\nr1 = &constants\nr2 = r10\nr2 += -8\nr3 = r2\nr4 = 0\ncall 2\nexit",
+		func(a *assembler, _ *Machine) { a.maps[0].ReadOnly = true })
+	require.ErrorContains(t, err, "FnMapUpdateElem: map constants is read-only")
 }
 
 // What a program holds a pointer to stays, when an update puts another value into a hash

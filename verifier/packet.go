@@ -28,7 +28,12 @@ func (m *Machine) layPacket() error {
 	if len(m.Meta) > headroom-frameSize {
 		return fmt.Errorf("%d bytes of metadata do not fit into %d bytes of headroom", len(m.Meta), headroom-frameSize)
 	}
-	buf := make([]byte, max(bufferSize, headroom+len(m.Packet)))
+	buf := m.buffer
+	if n := max(bufferSize, headroom+len(m.Packet)); n != len(buf) {
+		buf = make([]byte, n)
+		m.buffer = buf
+	}
+	clear(buf)
 	m.data = headroom
 	m.packet = &region{
 		name:     "packet",

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -275,6 +277,66 @@ func TestNonsense(t *testing.T) {
 			require.NotEmpty(t, err.Error())
 		}
 	}
+}
+
+// Whatever a helper is given, it comes back: maps of every type and of odd sizes,
+// pointers to all that there is and next to it, numbers.
+func TestHelpersWithAnything(t *testing.T) {
+	r := newRandom(t)
+	numbers := slices.Sorted(maps.Keys(helpers))
+	types := slices.Sorted(maps.Keys(mapTraits))
+	outcomes := map[bool]int{}
+	for range 30_000 {
+		mp := &Map{
+			Name: "m", Type: pick(r, types...), KeySize: pick(r, 0, 3, 4, 5, 8), ValueSize: pick(r, 0, 1, 4, 8),
+			MaxEntries: pick(r, 0, 1, 2, 4096),
+		}
+		for range r.IntN(3) {
+			key := make([]byte, pick(r, mp.KeySize, mp.KeySize, 0, 7))
+			mp.Set(key, make([]byte, mp.ValueSize))
+			if r.IntN(4) == 0 {
+				mp.SetInner(key, pick(r, mp, &Map{}))
+				mp.SetProgram(key, pick(r, "main", "nowhere"))
+			}
+		}
+		main := &code.Func{Name: "main", Insns: []code.Insn{code.New(asm.Mov.Reg(asm.R6, asm.R1))}}
+		for range 1 + r.IntN(3) {
+			for reg := asm.R1; reg <= asm.R5; reg++ {
+				main.Insns = append(main.Insns, anything(r, reg)...)
+			}
+			main.Insns = append(main.Insns, code.New(pick(r, numbers...).Call()))
+		}
+		main.Insns = append(main.Insns, code.New(asm.Mov.Imm(asm.R0, 0)), code.New(asm.Return()))
+		back := &code.Func{Name: "back", Linkage: code.Static, Insns: main.Insns[len(main.Insns)-2:]}
+		m := &Machine{
+			Unit:   &code.Unit{Order: binary.LittleEndian, Funcs: []*code.Func{main, back}},
+			Packet: make([]byte, r.IntN(80)), MaxSteps: 2000, Seed: r.Uint64(),
+			MapAt: func(_ *code.Func, _ int) (*Map, bool) { return mp, false },
+		}
+		_, err := m.Run("main")
+		outcomes[err == nil]++
+	}
+	require.Greater(t, outcomes[true], 1000, "too few calls were sensible")
+}
+
+// anything sets a register to what a helper may or may not want.
+func anything(r *rand.Rand, reg asm.Register) []code.Insn {
+	wide := code.New(asm.LoadImm(reg, 0, asm.DWord))
+	switch r.IntN(6) {
+	case 0:
+		return []code.Insn{code.New(asm.Mov.Reg(reg, asm.R6))}
+	case 1:
+		return []code.Insn{code.New(asm.Mov.Reg(reg, asm.R10)), code.New(asm.Add.Imm(reg, -int32(r.IntN(80))))}
+	case 2:
+		wide.Src = asm.PseudoMapFD
+	case 3:
+		wide.Ref = code.Ref{Kind: code.RefFunc, Index: int32(r.IntN(2))}
+	case 4:
+		return []code.Insn{code.New(asm.Mov.Imm(reg, int32(r.IntN(9))))}
+	default:
+		wide.Constant = int64(interesting(r))
+	}
+	return []code.Insn{wide}
 }
 
 // nonsense makes a unit of random instructions, some of them sensible.
