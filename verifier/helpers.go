@@ -61,6 +61,11 @@ func init() {
 		asm.FnCheckMtu:      checkMTU,
 		asm.FnFibLookup:     fibLookup,
 
+		asm.FnTcpRawGenSyncookieIpv4:   genSyncookie,
+		asm.FnTcpRawGenSyncookieIpv6:   genSyncookie,
+		asm.FnTcpRawCheckSyncookieIpv4: checkSyncookie,
+		asm.FnTcpRawCheckSyncookieIpv6: checkSyncookie,
+
 		asm.FnKtimeGetNs:         now,
 		asm.FnKtimeGetBootNs:     now,
 		asm.FnKtimeGetCoarseNs:   now,

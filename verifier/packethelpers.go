@@ -135,3 +135,24 @@ func fibLookup(m *Machine, c *Call) (uint64, error) {
 	}
 	return 0, nil
 }
+
+// genSyncookie stands for bpf_tcp_raw_gen_syncookie_ipv4 and _ipv6 in net/core/filter.c:
+// the cookie is left to chance, above it is one of the segment sizes of the kernel's table
+// (msstab in net/ipv4/syncookies.c).
+func genSyncookie(m *Machine, c *Call) (uint64, error) {
+	segments := [...]uint64{536, 1300, 1440, 1460}
+	tcp := c.mem[1]
+	if len(tcp) < tcpSize || len(tcp) != int(tcp[12]>>4)*4 { // the data offset, in words
+		return errno(eInval), nil
+	}
+	return segments[m.random.IntN(len(segments))]<<32 | uint64(m.random.Uint32()), nil
+}
+
+// checkSyncookie stands for bpf_tcp_raw_check_syncookie_ipv4 and _ipv6: chance says which
+// cookie was ours.
+func checkSyncookie(m *Machine, _ *Call) (uint64, error) {
+	if m.random.IntN(2) == 0 {
+		return errno(eAcces), nil
+	}
+	return 0, nil
+}

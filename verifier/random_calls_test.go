@@ -49,6 +49,13 @@ type author struct {
 	functions   strings.Builder
 	labels      int
 	subprograms int
+	keyed       [2]string // the maps that it keeps to, so that there is something in them
+	queue       string
+}
+
+func newAuthor(r *rand.Rand) *author {
+	keyed := []string{"array", "percpu_array", "hash", "percpu_hash", "lru", "trie", "trie"}
+	return &author{r: r, keyed: [2]string{pick(r, keyed...), pick(r, keyed...)}, queue: pick(r, "queue", "stack", "bloom")}
 }
 
 func (a *author) put(format string, args ...any) { fmt.Fprintf(&a.b, format+"\n", args...) }
@@ -188,12 +195,8 @@ func (a *author) key(name string) {
 	a.put("r1 = &%s\nr2 = r10\nr2 += -%d", name, keyAt)
 }
 
-func (a *author) keyed() string {
-	return pick(a.r, "array", "percpu_array", "hash", "percpu_hash", "lru", "trie")
-}
-
 func (a *author) lookup() {
-	name, none := a.keyed(), a.label()
+	name, none := pick(a.r, a.keyed[:]...), a.label()
 	a.key(name)
 	call := 1
 	if strings.HasPrefix(name, "percpu") && a.r.IntN(2) == 0 {
@@ -205,18 +208,18 @@ func (a *author) lookup() {
 
 func (a *author) update() {
 	a.put("*(u64 *)(r10 - %d) = r%d", valueAt, 6+a.r.IntN(2))
-	a.key(a.keyed())
+	a.key(pick(a.r, a.keyed[:]...))
 	a.put("r3 = r10\nr3 += -%d\nr4 = %d\ncall 2", valueAt, pick(a.r, 0, 0, 0, 1, 2, 3))
 }
 
 func (a *author) delete() {
-	a.key(a.keyed())
+	a.key(pick(a.r, a.keyed[:]...))
 	a.put("call 3")
 }
 
 func (a *author) pushOrPop() {
 	a.put("*(u64 *)(r10 - %d) = r%d", valueAt, 6+a.r.IntN(2))
-	name := pick(a.r, "queue", "stack", "bloom")
+	name := a.queue
 	call := pick(a.r, 87, 87, 88, 89)
 	if name == "bloom" && call == 88 {
 		call = 87
@@ -340,7 +343,7 @@ func TestRandomCallsAsKernel(t *testing.T) {
 	r := newRandom(t)
 	zero, other := map[asm.BuiltinFunc]int{}, map[asm.BuiltinFunc]int{}
 	for range 300 {
-		text := (&author{r: r}).program(30)
+		text := newAuthor(r).program(40)
 		a := assembleAll(t, binary.LittleEndian, text)
 		require.NoError(t, Check(a.unit, Options{}), text)
 		fillRandomMaps(a)
