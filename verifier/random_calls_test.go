@@ -26,7 +26,7 @@ const randomMaps = `
 .map hash 1 4 8 3
 .map percpu_hash 5 4 8 3
 .map lru 9 4 8 1024
-.map trie 11 8 8 6
+.map trie 11 8 8 3
 .map queue 22 0 8 3
 .map stack 23 0 8 3
 .map bloom 30 0 8 3
