@@ -40,6 +40,7 @@ const (
 	counterAt = randomMemory + 8
 	keyAt     = randomMemory + 16
 	valueAt   = randomMemory + 24
+	resultsAt = randomMemory + 32 // what all of them returned
 )
 
 // An author writes a random program that calls: functions, helpers, other programs.
@@ -83,13 +84,14 @@ var actions = []func(a *author){
 
 // program writes main and what it calls.
 func (a *author) program(n int) string {
-	a.put("%s.program main\nr9 = r1%s", randomMaps, randomEntry())
+	a.put("%s.program main\nr9 = r1\n*(u64 *)(r10 - %d) = 0%s", randomMaps, resultsAt, randomEntry())
 	for range n {
 		a.insns(a.r.IntN(4))
 		if a.r.IntN(2) == 0 {
 			continue
 		}
 		pick(a.r, actions...)(a)
+		a.put("r1 = *(u64 *)(r10 - %d)\nr1 *= 31\nr1 += r0\n*(u64 *)(r10 - %d) = r1", resultsAt, resultsAt)
 		for r := 1; r <= 5; r++ {
 			a.put("r%d = *(u64 *)(r8 + %d)", r, 8*r)
 		}
@@ -100,7 +102,7 @@ func (a *author) program(n int) string {
 	for r := 1; r <= 5; r++ {
 		a.put("r%d = *(u64 *)(r8 + %d)", r, 8*r)
 	}
-	a.put("%s", randomExit())
+	a.put("r7 = *(u64 *)(r10 - %d)\n%s", resultsAt, randomExit())
 	return a.b.String() + a.functions.String() + tailPrograms
 }
 
