@@ -229,15 +229,6 @@ func withFunctions(text string) string {
 	return ".static case\n" + strings.Join(lines, "\n")
 }
 
-// insnsOf are all instructions of a unit.
-func insnsOf(u *code.Unit) []code.Insn {
-	var all []code.Insn
-	for _, f := range u.Funcs {
-		all = append(all, f.Insns...)
-	}
-	return all
-}
-
 // decodeRaw makes instructions of the words of a "raw" section, as the public tests have
 // them: from the lowest bit 8 bits of operation, 4 and 4 of registers, 16 of offset, 32
 // of constant. What cilium/ebpf has operations of its own for stays an offset here.
