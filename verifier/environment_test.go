@@ -15,6 +15,7 @@ import (
 func TestRoutesAreLeftToChance(t *testing.T) {
 	a := assembleAll(t, binary.LittleEndian, `
 *(u64 *)(r10 - 56) = 0
+*(u64 *)(r10 - 16) = 0x1234
 r2 = r10
 r2 += -64
 r3 = 64
@@ -22,6 +23,9 @@ r4 = 0
 call 69
 r1 = *(u32 *)(r10 - 56)
 r0 <<= 8
+r0 |= r1
+r1 = *(u32 *)(r10 - 16)
+r0 <<= 16
 r0 |= r1
 exit`)
 	answers := map[uint32]bool{}
@@ -32,10 +36,10 @@ exit`)
 		again, err := m.Run("main")
 		require.NoError(t, err)
 		require.Equal(t, ret, again)
-		if ret>>8 == 0 {
-			require.Greater(t, ret, uint32(0), "an interface was found")
-		}
-		answers[ret>>8&0xff] = true
+		answer, ifindex, vlan := ret>>24, ret>>16&0xff, ret&0xffff
+		require.Equal(t, answer == 0, ifindex > 0, "an interface when a route was found")
+		require.Equal(t, answer == 0, vlan == 0, "and no tag")
+		answers[answer] = true
 	}
 	require.Len(t, answers, 10, "found, and BPF_FIB_LKUP_RET_BLACKHOLE to BPF_FIB_LKUP_RET_NO_SRC_ADDR")
 }

@@ -43,6 +43,8 @@ const (
 	resultsAt = randomMemory + 32 // what all of them returned
 )
 
+const tailRoom = 16 // bytes of packet beyond what is used, to be cut off
+
 // An author writes a random program that calls: functions, helpers, other programs.
 type author struct {
 	r           *rand.Rand
@@ -288,15 +290,25 @@ func (a *author) adjust() {
 	a.put("r8 = *(u32 *)(r9 + 0)\nr2 = *(u32 *)(r9 + 4)\nr3 = r8\nr3 += %d\nif r3 > r2 goto short\nr0 = r6", randomPacket)
 }
 
+// copyBytes copies from or to the packet, often just to its end or just beyond.
 func (a *author) copyBytes() {
-	a.put("r1 = r9\nr2 = r7\nr2 &= 0x%x\nr3 = r10\nr3 += -%d\nr4 = %d\ncall %d", pick(a.r, 0x1f, 0xff, 0x1ffff),
-		randomMemory, 1+a.r.IntN(randomMemory), pick(a.r, 189, 190))
+	n, off := 1+a.r.IntN(randomMemory), fmt.Sprintf("r2 = r7\nr2 &= 0x%x", pick(a.r, 0x1f, 0xff, 0x1ffff))
+	if a.r.IntN(2) == 0 {
+		off = fmt.Sprintf("r2 = %d", randomPacket+tailRoom-n+a.r.IntN(3)-1)
+	}
+	a.put("r1 = r9\n%s\nr3 = r10\nr3 += -%d\nr4 = %d\ncall %d", off, randomMemory, n, pick(a.r, 189, 190))
 }
 
+// mtu asks whether a packet fits, often one that just does or just does not: lo has an
+// MTU of 65536 unless somebody has set another.
 func (a *author) mtu() {
-	a.put("r1 = r9\nr2 = 0\n*(u32 *)(r10 - %d) = %d\nr3 = r10\nr3 += -%d\nr4 = r7\nr4 <<= 48\nr4 s>>= 48\nr5 = %d\ncall 163",
-		valueAt, pick(a.r, 0, 0, 1000, 65530), valueAt, pick(a.r, 0, 0, 0, 1))
-	a.put("r6 ^= r0\nr0 = *(u32 *)(r10 - %d)", valueAt)
+	difference := "r4 = r7\nr4 <<= 48\nr4 s>>= 48"
+	if a.r.IntN(2) == 0 {
+		difference = "r4 = 0"
+	}
+	a.put("r1 = r9\nr2 = 0\n*(u32 *)(r10 - %d) = %d\nr3 = r10\nr3 += -%d\n%s\nr5 = %d\ncall 163",
+		valueAt, pick(a.r, 0, 0, 1000, 65536, 65537), valueAt, difference, pick(a.r, 0, 0, 0, 1))
+	a.put("r6 = r0\nr0 = *(u32 *)(r10 - %d)\nr0 += r6", valueAt)
 }
 
 // only is a unit with one of the programs and all that it calls, in the order that the
@@ -358,7 +370,7 @@ func TestRandomCallsAsKernel(t *testing.T) {
 		m := machineWith(a)
 		m.MTU, m.CPU = lo.MTU, 0
 		for range 3 {
-			packet := append(randomInput(r, a.unit.Order), make([]byte, 16)...)
+			packet := append(randomInput(r, a.unit.Order), make([]byte, tailRoom)...)
 			want, got := runKernel(t, prog, packet), runMachine(t, m, packet)
 			if diff := differs(want, got); diff != "" {
 				t.Fatalf("packet %x: %s\n%s", packet, diff, text)
