@@ -220,7 +220,7 @@ func (j *job) check() error {
 	if !j.changed {
 		return nil
 	}
-	opts := verifier.Options{Before: j.before}
+	opts := verifier.Options{Before: j.before, Reach: j.t.reach.allows(j.t, j.u)}
 	if len(j.opts.Programs) == 0 {
 		opts.Gone = []string{hintFunc}
 	}

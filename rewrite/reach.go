@@ -6,6 +6,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/verifier"
 )
 
 // reach is one way to get at the descriptor. It decides when words can be read
@@ -24,6 +25,8 @@ type reach interface {
 	moves(helper asm.BuiltinFunc) bool
 	// early lists the words that have to live where a call leaves them alone.
 	early(p *plan) uint64
+	// allows says what code that fetches may do, for the check.
+	allows(t *target, u *code.Unit) verifier.Reach
 }
 
 // chooseReach finds the reach for a request, and what of the descriptor it gives.

@@ -4,6 +4,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/verifier"
 )
 
 // metaReach reads the raw descriptor from the metadata area: it starts at
@@ -40,6 +41,8 @@ func (metaReach) moves(helper asm.BuiltinFunc) bool { return helper == asm.FnXdp
 
 // early: no call stands between the words.
 func (metaReach) early(*plan) uint64 { return 0 }
+
+func (metaReach) allows(t *target, _ *code.Unit) verifier.Reach { return verifier.Reach{Meta: t.desc.Size} }
 
 // fetch compares the descriptor's end with the packet's start before it reads:
 // a driver without metadata support sets data_meta past data, and so has none

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/verifier"
 )
 
 // Guard says how much a walk asks before it believes what it came to.
@@ -376,6 +377,35 @@ func (w *route) order(d *layouts.Descriptor, word *word) int {
 func (w *word) named(d *layouts.Descriptor) bool {
 	s := d.StateOf(w.index)
 	return s != nil && s.At.Kind == layouts.Named
+}
+
+// allows: without a record only the descriptor is read, or what lies at a known
+// place of a known kernel.
+func (r *walkReach) allows(t *target, u *code.Unit) verifier.Reach {
+	out := verifier.Reach{Cast: u.Externs[r.cast.Index].Name, View: u.Externs[r.rdonly.Index].Name, Span: t.desc.Size}
+	if r.nowhere.Kind == code.RefExtern {
+		out.Stops = []string{u.Externs[r.nowhere.Index].Name}
+	}
+	reads := func(typ string, o layouts.Operand) {
+		if s, err := r.bind.member(layouts.Member{Type: typ, Path: o.Member.Path}, o.Int); err == nil {
+			out.Span = max(out.Span, s.n+s.size)
+		}
+	}
+	for _, w := range r.ways {
+		for i := range w.Steps {
+			for _, o := range []layouts.Operand{w.Steps[i].A, w.Steps[i].B} {
+				if o.Kind == layouts.MemberValue {
+					reads(o.Member.Type, o)
+				}
+			}
+		}
+		for i := range t.desc.State {
+			if typ, ok := w.TypeOf(t.desc.State[i].At.Value); ok && typ != "" {
+				reads(typ, t.desc.State[i].At)
+			}
+		}
+	}
+	return out
 }
 
 func (r *walkReach) fetch(e *emitter, words uint64, keep registers) {

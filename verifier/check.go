@@ -15,6 +15,9 @@ type Options struct {
 	// never taken, and it is not for us to refuse such a program. Functions are
 	// matched by index, instructions by Insn.Origin.
 	Before *code.Unit
+	// Reach is how inserted code may get at a descriptor. What it does is judged
+	// where there is a Before.
+	Reach Reach
 	// Gone lists externs that nothing may refer to.
 	Gone []string
 }
@@ -98,7 +101,7 @@ type reporter func(insn int, format string, args ...any)
 const wholeFunc = -1
 
 // shape are the rules that make it possible to follow a function's control flow
-// at all; flow are the rules about what happens along it. A function that
+// at all; onPaths are the rules about what happens along it. A function that
 // breaks one of the first is not asked about the second.
 var (
 	shape = []invariant{
@@ -106,7 +109,7 @@ var (
 		{"branch target", checkTargets},
 		{"function end", checkEnd},
 	}
-	flow = []invariant{
+	onPaths = []invariant{
 		{"reference", checkReferences},
 		{"removed extern", checkGone},
 		{"CO-RE record", checkCORE},
@@ -114,6 +117,13 @@ var (
 		{"frame pointer", checkFramePointer},
 		{"register read", checkReads},
 		{"stack access", checkStack},
+		{keptInstruction, foundBy(keptInstruction)},
+		{preservedRegister, foundBy(preservedRegister)},
+		{preservedStack, foundBy(preservedStack)},
+		{insertedStore, foundBy(insertedStore)},
+		{insertedCall, foundBy(insertedCall)},
+		{insertedOperand, foundBy(insertedOperand)},
+		{descriptorLoad, foundBy(descriptorLoad)},
 	}
 	// The call chains need every function's frame.
 	chains = []invariant{
@@ -126,10 +136,10 @@ var (
 // Check returns nil when u keeps every invariant, else Violations with all that
 // were found. It takes time linear in the size of u and changes nothing.
 func Check(u *code.Unit, opts Options) error {
-	found := check(u, opts.Gone)
+	found := check(u, opts)
 	if opts.Before != nil && len(found) > 0 {
 		known := make(map[key]bool)
-		for _, v := range check(opts.Before, nil) {
+		for _, v := range check(opts.Before, Options{}) {
 			known[v.key] = true
 		}
 		found = without(found, known)
@@ -152,26 +162,31 @@ func without(vs Violations, known map[key]bool) Violations {
 
 // checker carries what one Check knows about the unit as a whole.
 type checker struct {
-	unit   *code.Unit
-	gone   map[string]bool
-	fn     int    // index of the function that is being checked
-	paths  *paths // of that function, during flow
-	frames []int  // by function index: bytes of stack
-	chain  []chainDepth
-	found  Violations
+	unit  *code.Unit
+	gone  map[string]bool
+	fn    int    // index of the function that is being checked
+	paths *paths // of that function, during onPaths
+	// compared is that function against what it was, nil: it was nothing
+	compared *rewritten
+	frames   []int // by function index: bytes of stack
+	chain    []chainDepth
+	found    Violations
 }
 
-func check(u *code.Unit, gone []string) Violations {
+func check(u *code.Unit, opts Options) Violations {
 	c := &checker{unit: u, gone: make(map[string]bool), frames: make([]int, len(u.Funcs))}
-	for _, name := range gone {
+	for _, name := range opts.Gone {
 		c.gone[name] = true
 	}
 	for i, f := range u.Funcs {
 		if !c.run(shape, i, f) {
 			continue
 		}
-		c.paths = follow(u, f)
-		c.run(flow, i, f)
+		c.paths, c.compared = pathsOf(u, f), nil
+		if b := opts.Before; b != nil && i < len(b.Funcs) && wellShaped(b.Funcs[i]) {
+			c.compared = compare(u, f, b.Funcs[i], &opts)
+		}
+		c.run(onPaths, i, f)
 		c.frames[i] = c.paths.depth
 	}
 	c.chain = callChains(u, c.frames)
@@ -180,6 +195,9 @@ func check(u *code.Unit, gone []string) Violations {
 	}
 	return c.found
 }
+
+// wellShaped tells whether the control flow of a function can be followed.
+func wellShaped(f *code.Func) bool { return (&checker{}).run(shape, 0, f) }
 
 // run applies a table of invariants to one function and tells whether all held.
 func (c *checker) run(table []invariant, fn int, f *code.Func) bool {

@@ -47,9 +47,8 @@ func (s *state) defined() regset {
 	return set
 }
 
-// merge joins what holds on another path into s and tells whether s changed. A
-// register changes at most twice (address, something, undefined), which is what
-// makes following all paths linear.
+// merge joins what holds on another path into s. A register changes at most twice:
+// address, something, undefined.
 func (s *state) merge(other *state) bool {
 	changed := false
 	for r := range s {
@@ -106,100 +105,20 @@ func (s *state) frameAddress(in *code.Insn) value {
 }
 
 // paths is what holds before each instruction of a function on every path to
-// it. States are kept where control can arrive by a branch and recomputed in
-// between.
+// it.
 type paths struct {
 	place
-	leader  []int32 // by instruction: index in states, -1: reached from above only
-	states  []state
-	known   []bool // by index in states
-	reached []bool // by instruction
-	depth   int    // bytes of the frame that are used
+	*walk[state, *state]
+	depth int // bytes of the frame that are used
 }
 
-// follow runs over all paths of f, whose targets are all in range.
-func follow(u *code.Unit, f *code.Func) *paths {
-	p := &paths{
-		place:   place{u, f},
-		leader:  make([]int32, len(f.Insns)),
-		reached: make([]bool, len(f.Insns)),
-	}
-	for i := range p.leader {
-		p.leader[i] = -1
-	}
-	p.lead(0)
-	for i := range f.Insns {
-		if f.Insns[i].Target != code.NoTarget {
-			p.lead(int(f.Insns[i].Target))
-		}
-	}
-	p.states, p.known = make([]state, len(p.states)), make([]bool, len(p.states))
-
-	first := entryState(f)
-	work := p.arrive(nil, 0, &first)
-	for len(work) > 0 {
-		i := work[len(work)-1]
-		work = p.run(work[:len(work)-1], i)
-	}
+// pathsOf runs over all paths of f, whose targets are all in range.
+func pathsOf(u *code.Unit, f *code.Func) *paths {
+	p := &paths{place: place{u, f}, walk: follow[state](f, entryState(f), rules[state]{
+		step: func(s *state, i int) { s.step(&f.Insns[i]) },
+	})}
 	p.each(func(i int, s *state) { p.depth = max(p.depth, depthAt(&f.Insns[i], s)) })
 	return p
-}
-
-func (p *paths) lead(i int) {
-	if p.leader[i] < 0 {
-		p.leader[i] = int32(len(p.states))
-		p.states = append(p.states, state{})
-	}
-}
-
-// arrive merges s into the leader at i and appends i to work if that changes
-// what is known there.
-func (p *paths) arrive(work []int, i int, s *state) []int {
-	l := p.leader[i]
-	if !p.known[l] {
-		p.known[l], p.states[l] = true, *s
-		return append(work, i)
-	}
-	if p.states[l].merge(s) {
-		return append(work, i)
-	}
-	return work
-}
-
-// run follows the straight line from the leader at i up to the next.
-func (p *paths) run(work []int, i int) []int {
-	s := p.states[p.leader[i]]
-	for {
-		in := &p.f.Insns[i]
-		p.reached[i] = true
-		s.step(in)
-		if in.Target != code.NoTarget {
-			work = p.arrive(work, int(in.Target), &s)
-		}
-		if !in.FallsThrough() {
-			return work
-		}
-		i++
-		if p.leader[i] >= 0 {
-			return p.arrive(work, i, &s)
-		}
-	}
-}
-
-// each calls visit for every instruction that is reached, in order, with the
-// state before it.
-func (p *paths) each(visit func(i int, s *state)) {
-	var s state
-	for i := range p.f.Insns {
-		if !p.reached[i] {
-			continue
-		}
-		if l := p.leader[i]; l >= 0 {
-			s = p.states[l]
-		}
-		visit(i, &s)
-		s.step(&p.f.Insns[i])
-	}
 }
 
 // stackAccess returns offset from r10 and size of a load or store whose address
