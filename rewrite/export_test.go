@@ -1,6 +1,33 @@
 package rewrite
 
-import "github.com/hintjit/hintjit/layouts"
+import (
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/object"
+	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/verifier"
+)
+
+// EachPass runs the passes over an object up to the check, and shows what each has
+// left of the unit, with what the check would ask of it in the end.
+func EachPass(in []byte, opts Options, after func(pass string, u *code.Unit, rules verifier.Options) error) error {
+	file, err := object.Parse(in)
+	if err != nil {
+		return err
+	}
+	j, err := newJob(file.Unit(), opts)
+	if err != nil {
+		return err
+	}
+	for _, p := range passes[:len(passes)-1] {
+		if err := p.run(j); err != nil {
+			return err
+		}
+		if err := after(p.name, j.u, j.rules()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // WalkOn tells the walk that a layout has for a kernel, and what it does not
 // give there: hints, and places beside the descriptor.

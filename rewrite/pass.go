@@ -57,22 +57,16 @@ var passes = []pass{
 
 // run rewrites u in place. It reports false when there was nothing to do.
 func run(u *code.Unit, opts Options) (*Report, bool, error) {
-	t, err := resolve(opts, u)
+	j, err := newJob(u, opts)
 	if err != nil {
 		return nil, false, err
-	}
-	j := &job{u: u, t: t, opts: opts, before: clone(u),
-		tables: &tables{unit: u, made: map[tableKey]*table{}},
-		report: &Report{NIC: t.layout.NIC, Descriptor: t.desc.Name, Reach: t.reach.name(), unit: u}}
-	if w, ok := t.reach.(*walkReach); ok {
-		j.report.Walks = w.names()
 	}
 	for _, p := range passes {
 		if err := p.run(j); err != nil {
 			return nil, false, err
 		}
 	}
-	j.report.Gives, j.report.Never = t.offer()
+	j.report.Gives, j.report.Never = j.t.offer()
 	if !j.changed {
 		j.report.Warnings = append(j.report.Warnings, "no program reads hints: nothing to rewrite")
 	}
@@ -80,6 +74,20 @@ func run(u *code.Unit, opts Options) (*Report, bool, error) {
 		return nil, false, &UnsupportedError{Insn: -1, Msg: j.report.Warnings[0]}
 	}
 	return j.report, j.changed, nil
+}
+
+func newJob(u *code.Unit, opts Options) (*job, error) {
+	t, err := resolve(opts, u)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{u: u, t: t, opts: opts, before: clone(u),
+		tables: &tables{unit: u, made: map[tableKey]*table{}},
+		report: &Report{NIC: t.layout.NIC, Descriptor: t.desc.Name, Reach: t.reach.name(), unit: u}}
+	if w, ok := t.reach.(*walkReach); ok {
+		j.report.Walks = w.names()
+	}
+	return j, nil
 }
 
 // registers refuses code with a register that no machine has, which a file has
@@ -213,6 +221,19 @@ func (j *job) dropTables() {
 	j.u.Tables = kept
 }
 
+// removed names what a rewrite of all programs leaves no reference to.
+func removed(opts Options) []string {
+	if len(opts.Programs) > 0 {
+		return nil
+	}
+	return []string{hintFunc}
+}
+
+// rules is what the result is held against.
+func (j *job) rules() verifier.Options {
+	return verifier.Options{Before: j.before, Reach: j.t.reach.allows(j.t, j.u), Gone: removed(j.opts)}
+}
+
 // check holds the result against the rules of the kernel. Stack is the one thing
 // that a program may truly be short of; any other violation is a fault of the
 // passes, and better found here than by a loader.
@@ -220,11 +241,7 @@ func (j *job) check() error {
 	if !j.changed {
 		return nil
 	}
-	opts := verifier.Options{Before: j.before, Reach: j.t.reach.allows(j.t, j.u)}
-	if len(j.opts.Programs) == 0 {
-		opts.Gone = []string{hintFunc}
-	}
-	err := verifier.Check(j.u, opts)
+	err := verifier.Check(j.u, j.rules())
 	var vs verifier.Violations
 	if !errors.As(err, &vs) {
 		return err

@@ -42,7 +42,9 @@ func (metaReach) moves(helper asm.BuiltinFunc) bool { return helper == asm.FnXdp
 // early: no call stands between the words.
 func (metaReach) early(*plan) uint64 { return 0 }
 
-func (metaReach) allows(t *target, _ *code.Unit) verifier.Reach { return verifier.Reach{Meta: t.desc.Size} }
+func (metaReach) allows(t *target, _ *code.Unit) verifier.Reach {
+	return verifier.Reach{Meta: t.desc.Size}
+}
 
 // fetch compares the descriptor's end with the packet's start before it reads:
 // a driver without metadata support sets data_meta past data, and so has none

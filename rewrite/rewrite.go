@@ -12,6 +12,7 @@ import (
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/verifier"
 )
 
 // Reach is the way a program gets at the descriptor.
@@ -110,6 +111,9 @@ func Object(in []byte, opts Options) (out []byte, report *Report, err error) {
 	}
 	if out, err = file.Encode(u); err != nil {
 		return nil, nil, encodeError(err)
+	}
+	if err := verifier.CheckObject(in, out, removed(opts)); err != nil {
+		return nil, nil, fmt.Errorf("the rewritten object breaks a rule, which is a fault of hintjit: %w", err)
 	}
 	return out, report, nil
 }
