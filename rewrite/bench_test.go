@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -12,6 +13,7 @@ import (
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/rewrite"
+	"github.com/hintjit/hintjit/verifier"
 )
 
 // A bulk is how a program of some size is divided into functions.
@@ -61,6 +63,31 @@ func BenchmarkCollection(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	})
+}
+
+// BenchmarkCheck is what judging a rewrite costs beside it (BenchmarkObject, which
+// has both in it): the unit, and the bytes that were made of it.
+func BenchmarkCheck(b *testing.B) {
+	eachSize(b, func(b *testing.B, object []byte) {
+		opts := rewrite.Options{NIC: "i40e", Reach: rewrite.Meta}
+		unit, rules := stripped(b, object, opts)
+		rewritten, _, err := rewrite.Object(object, opts)
+		require.NoError(b, err)
+		var check, bytes time.Duration
+		for b.Loop() {
+			start := time.Now()
+			if err := verifier.Check(unit, rules); err != nil {
+				b.Fatal(err)
+			}
+			checked := time.Now()
+			if err := verifier.CheckObject(object, rewritten, rules.Gone); err != nil {
+				b.Fatal(err)
+			}
+			check, bytes = check+checked.Sub(start), bytes+time.Since(checked)
+		}
+		b.ReportMetric(float64(check.Microseconds())/1000/float64(b.N), "ms/Check")
+		b.ReportMetric(float64(bytes.Microseconds())/1000/float64(b.N), "ms/CheckObject")
 	})
 }
 
