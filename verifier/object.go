@@ -139,18 +139,24 @@ func readImage(raw []byte) (*image, error) {
 		}
 	}
 	for _, area := range m.code {
-		area.decode()
 		slices.SortStableFunc(area.funcs, func(a, b *symbolFunc) int { return cmp.Compare(a.start, b.start) })
+		area.decode()
 	}
 	return m, nil
 }
 
-// decode notes where instructions start.
+// decode notes where instructions start. What lies between functions is taken slot
+// by slot: it may be no code, or code of a function that was overridden.
 func (a *codeImage) decode() {
-	for i := 0; i < len(a.start); i++ {
+	for i := range a.start {
 		a.start[i] = true
-		if a.data[i*slot] == wideLoad {
-			i++
+	}
+	for _, f := range a.funcs {
+		for at := f.start / slot; at < f.end/slot && at+1 < uint64(len(a.start)); at++ {
+			if a.data[at*slot] == wideLoad {
+				at++
+				a.start[at] = false
+			}
 		}
 	}
 }

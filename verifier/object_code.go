@@ -107,17 +107,17 @@ func (c *objectChecker) relocated(n int) map[int]bool {
 }
 
 func (c *objectChecker) checkSlot(a *codeImage, f *symbolFunc, i int, relocated map[int]bool) {
+	if f == nil { // between functions, where nothing runs
+		return
+	}
 	in := c.slotAt(a, i)
 	where := func() string { return fmt.Sprintf("section %s: byte %d", a.name, i*slot) }
 	if in.op == wideLoad {
-		if i+1 >= len(a.start) {
+		if uint64(i+1)*slot >= f.end {
 			c.report("instruction", where(), "is a wide load without its second half")
 		} else if second := c.slotAt(a, i+1); second.op != 0 || second.regs != 0 || second.offset != 0 {
 			c.report("instruction", where(), "is a wide load whose second half is an instruction")
 		}
-		return
-	}
-	if f == nil { // between functions, where nothing runs
 		return
 	}
 	if distance, ok := in.jump(); ok {
