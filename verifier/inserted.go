@@ -47,7 +47,7 @@ func compare(u *code.Unit, f, before *code.Func, opts *Options) *rewritten {
 	if len(w.found) > 0 || !inserted && len(w.doubts) == 0 {
 		return w
 	}
-	in := inputOf(&code.Unit{Funcs: opts.Before.Funcs, Externs: opts.Before.Externs}, before, gone)
+	in := inputOf(opts.Before, before, gone)
 	in.each(func(i int, s *input) {
 		if !gone[i] {
 			w.depth = max(w.depth, depthAt(&before.Insns[i], &s.state))
