@@ -54,7 +54,7 @@ func inputOf(u *code.Unit, f *code.Func, gone []bool) *walk[input, *input] {
 		} else {
 			s.keep(p, in)
 		}
-		s.state.step(in)
+		s.step(in)
 	}})
 }
 

@@ -171,8 +171,7 @@ func (c *objectChecker) checkCORERecord(where string, a *codeImage, r record) {
 func (c *objectChecker) compareRecords(part int, now map[string][]record) {
 	switch part {
 	case funcRecords:
-		before, _ := c.functionTypes(c.old, nil)
-		after, _ := c.functionTypes(c.image, now)
+		before, after := c.functionTypes(c.old, nil), c.functionTypes(c.image, now)
 		for _, n := range c.codeSections() {
 			for _, f := range c.code[n].funcs {
 				if key := [2]string{c.code[n].name, f.name}; before[key] != after[key] {
@@ -188,14 +187,14 @@ func (c *objectChecker) compareRecords(part int, now map[string][]record) {
 }
 
 // functionTypes is the type that func records give, by section and function.
-func (c *objectChecker) functionTypes(m *image, records map[string][]record) (map[[2]string]uint32, bool) {
+func (c *objectChecker) functionTypes(m *image, records map[string][]record) map[[2]string]uint32 {
 	if records == nil {
 		t, err := readTypes(m.btf, m.order)
 		if err != nil {
-			return nil, false
+			return nil
 		}
 		if records, err = m.records(t, funcRecords); err != nil {
-			return nil, false
+			return nil
 		}
 	}
 	out := map[[2]string]uint32{}
@@ -206,7 +205,7 @@ func (c *objectChecker) functionTypes(m *image, records map[string][]record) (ma
 			}
 		}
 	}
-	return out, true
+	return out
 }
 
 // checkFirstLines walks functions and lines together: both are sorted.

@@ -139,7 +139,7 @@ func (w *rewritten) call(s *output, i int) (holding, string) {
 		if !s.value(asm.R1).isWalk() {
 			return number, name + " is given an address that was not read on the walk"
 		}
-		if k := s.value(asm.R2).kind; k != constant && k != computed && !(s.has(asm.R2) && s.fixed.has(asm.R2)) {
+		if k := s.value(asm.R2).kind; k != constant && k != computed && !s.fixed.has(asm.R2) {
 			return number, name + " is not given a type"
 		}
 		return holding{kind: viewed}, ""
