@@ -210,16 +210,38 @@ func (c *objectChecker) checkFunctions(a *codeImage) {
 	}
 }
 
-// checkRemoved: what a loader would not find is named nowhere.
+// checkRemoved: what a loader would not find is named nowhere. A symbol that nothing
+// referred to before is the program's own affair.
 func (c *objectChecker) checkRemoved() {
+	was, is := c.old.referred(), c.referred()
 	for _, name := range c.gone {
-		for i := range c.symbols {
-			if c.symbols[i].Name == name && c.symbols[i].Section == elf.SHN_UNDEF {
-				c.report("removed extern", fmt.Sprintf("symbol %d", i+1), "is %s", name)
-			}
+		if is[name] {
+			c.report("removed extern", "a relocation", "refers to %s", name)
+		}
+		if !was[name] {
+			continue
+		}
+		if c.undefined()[name] {
+			c.report("removed extern", "a symbol", "is %s", name)
 		}
 		if t := c.table; t != nil && slices.Contains(t.declared(".ksyms"), name) {
 			c.report("removed extern", ".BTF", ".ksyms declares %s", name)
 		}
 	}
+}
+
+// referred lists what relocations of code name.
+func (m *image) referred() map[string]bool {
+	out := map[string]bool{}
+	for i, s := range m.sections {
+		if s.Type != elf.SHT_REL || m.code[int(s.Info)] == nil {
+			continue
+		}
+		for _, r := range m.relocs(i) {
+			if sym := m.symbol(r.symbol); sym != nil && sym.Section == elf.SHN_UNDEF {
+				out[sym.Name] = true
+			}
+		}
+	}
+	return out
 }

@@ -200,7 +200,8 @@ func TestCheckObject(t *testing.T) {
 			require.ErrorAs(t, err, &faults)
 		})
 	}
-	require.ErrorContains(t, verifier.CheckObject(before, before, gone), "removed extern: is hintjit_rx")
+	require.ErrorContains(t, verifier.CheckObject(before, before, gone), "a symbol: removed extern: is hintjit_rx")
+	require.ErrorContains(t, verifier.CheckObject(before, before, gone), "a relocation: removed extern: refers to hintjit_rx")
 	require.ErrorContains(t, verifier.CheckObject(before, before, gone), ".ksyms declares hintjit_rx")
 	require.Error(t, verifier.CheckObject(nil, after, gone))
 }
