@@ -74,16 +74,16 @@ func init() {
 		asm.FnGetPrandomU32:      func(m *Machine, _ *Call) (uint64, error) { return uint64(m.random.Uint32()), nil },
 		asm.FnGetSmpProcessorId:  func(m *Machine, _ *Call) (uint64, error) { return uint64(m.CPU), nil },
 		asm.FnGetNumaNodeId:      func(m *Machine, _ *Call) (uint64, error) { return uint64(m.Node), nil },
-		asm.FnGetCurrentPidTgid:  constant(0), // of the idle task, which packets mostly interrupt
-		asm.FnGetCurrentTask:     constant(idleTask),
-		asm.FnGetCurrentCgroupId: constant(rootCgroup),
-		asm.FnSkLookupTcp:        constant(0), // there are no sockets
-		asm.FnSkLookupUdp:        constant(0),
-		asm.FnSkcLookupTcp:       constant(0),
-		asm.FnTracePrintk:        constant(0), // Call.Data has the format, Call.Args what is to be printed
-		asm.FnTraceVprintk:       constant(0),
-		asm.FnSpinLock:           constant(0), // nobody else runs
-		asm.FnSpinUnlock:         constant(0),
+		asm.FnGetCurrentPidTgid:  always(0), // of the idle task, which packets mostly interrupt
+		asm.FnGetCurrentTask:     always(idleTask),
+		asm.FnGetCurrentCgroupId: always(rootCgroup),
+		asm.FnSkLookupTcp:        always(0), // there are no sockets
+		asm.FnSkLookupUdp:        always(0),
+		asm.FnSkcLookupTcp:       always(0),
+		asm.FnTracePrintk:        always(0), // Call.Data has the format, Call.Args what is to be printed
+		asm.FnTraceVprintk:       always(0),
+		asm.FnSpinLock:           always(0), // nobody else runs
+		asm.FnSpinUnlock:         always(0),
 		asm.FnProbeReadKernel:    probeRead,
 		asm.FnProbeReadUser:      probeRead,
 		asm.FnStrncmp:            compareStrings,
@@ -94,7 +94,7 @@ func init() {
 // errno is an error number as helpers return it.
 func errno(n int) uint64 { return uint64(int64(-n)) }
 
-func constant(v uint64) Helper { return func(*Machine, *Call) (uint64, error) { return v, nil } }
+func always(v uint64) Helper { return func(*Machine, *Call) (uint64, error) { return v, nil } }
 
 const (
 	jiffy      = 4_000_000             // nanoseconds, with CONFIG_HZ=250

@@ -7,10 +7,10 @@ var externs = map[string]Extern{
 	"bpf_xdp_metadata_rx_hash":      noMetadata,
 	"bpf_xdp_metadata_rx_timestamp": noMetadata,
 	"bpf_xdp_metadata_rx_vlan_tag":  noMetadata,
-	"bpf_rcu_read_lock":             nothing,
-	"bpf_rcu_read_unlock":           nothing,
+	"bpf_rcu_read_lock":             noEffect,
+	"bpf_rcu_read_unlock":           noEffect,
 }
 
 func noMetadata(*Machine, [5]uint64) (uint64, error) { return errno(eOpNotSupp), nil }
 
-func nothing(*Machine, [5]uint64) (uint64, error) { return 0, nil }
+func noEffect(*Machine, [5]uint64) (uint64, error) { return 0, nil }
