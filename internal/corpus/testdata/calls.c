@@ -9,11 +9,10 @@
 #include <bpf/bpf_endian.h>
 
 extern unsigned int LINUX_KERNEL_VERSION __kconfig;
-extern int CONFIG_HZ __kconfig __weak;
-extern _Bool CONFIG_THAT_IS_NOWHERE __kconfig __weak;
+extern int CONFIG_HZ __kconfig;
 
-extern const void init_task __ksym __weak;
-extern const void no_such_symbol __ksym __weak;
+extern void init_task __ksym __weak;
+extern void no_such_symbol __ksym __weak;
 extern void bpf_rcu_read_lock(void) __ksym __weak;
 extern void bpf_rcu_read_unlock(void) __ksym __weak;
 extern int bpf_no_such_function(int) __ksym __weak;
@@ -153,7 +152,7 @@ int everything(struct xdp_md *ctx)
 	bpf_map_push_elem(&queue, &v, BPF_EXIST);
 	bpf_ringbuf_output(&records, &s.value, sizeof(s.value), 0);
 	custom[v & 3] += LINUX_KERNEL_VERSION > 0 && CONFIG_HZ != 0;
-	if (CONFIG_THAT_IS_NOWHERE || &no_such_symbol)
+	if (&no_such_symbol)
 		return XDP_ABORTED;
 	if (bpf_no_such_function)
 		return bpf_no_such_function(1);
