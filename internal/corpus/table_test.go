@@ -74,7 +74,8 @@ func release() string {
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(text))
+	version, _, _ := strings.Cut(strings.TrimSpace(string(text)), "-") // what follows is whose build it is
+	return version
 }
 
 const introduction = `# Objects nobody here wrote
