@@ -1,0 +1,42 @@
+package rewrite_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/rewrite"
+	"github.com/hintjit/hintjit/verifier"
+	"github.com/hintjit/hintjit/verifier/prove"
+)
+
+// proveObject rewrites an object and proves each of its programs.
+func proveObject(t *testing.T, object []byte, n nic) []prove.Result {
+	t.Helper()
+	rewritten, _, err := rewrite.Object(object, n.options())
+	require.NoError(t, err)
+	before, err := verifier.ReadObject(object)
+	require.NoError(t, err)
+	after, err := verifier.ReadObject(rewritten)
+	require.NoError(t, err)
+	results, err := prove.Rewrite(before, after, prove.Meaning{Descriptor: n.descriptor}, prove.Limits{})
+	require.NoError(t, err)
+	return results
+}
+
+// Every hint of every descriptor, for all descriptors that there can be.
+func TestEveryHintProved(t *testing.T) {
+	rng := random(t)
+	for _, n := range nics(t) {
+		source := everyHintSource(t, rng, n.descriptor, hintPrograms(n.descriptor))
+		t.Run(n.String(), func(t *testing.T) {
+			for _, m := range []machine{runnable[0], runnable[2], foreign[0], foreign[2]} {
+				t.Run(m.String(), func(t *testing.T) {
+					for _, r := range proveObject(t, compileText(t, source, m), n) {
+						require.True(t, r.Proved, "%v\n%+v", r, r.Counterexample)
+					}
+				})
+			}
+		})
+	}
+}

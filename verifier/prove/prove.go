@@ -1,0 +1,152 @@
+// Package prove shows that a rewritten program does what the original one does,
+// for all descriptors, packets, lengths and contents of maps at once.
+//
+// Both programs are executed on symbols: a register is 64 Boolean functions of the
+// descriptor's bits, and what the two do alike, but nobody needs to know how
+// (bytes of the packet, values of maps, what helpers return, a division), are
+// functions of which nothing is known but that the same arguments give the same
+// result. In the original, hintjit_rx gives a struct whose bits are the layout's
+// formulas over the descriptor; in the rewritten program there is nothing but
+// loads. For every path of the original, each path of the rewritten program that
+// can be taken under the same conditions has to end with the same return code, and
+// with the same effects in the same order on the way.
+//
+// What it says of itself is one-sided. Proved holds for every input, as far as
+// what is modelled here is what the kernel does. What is not proved may still be
+// right: then a run on the counterexample decides, or there was not room enough.
+//
+// It reads layouts and programs on its own and knows nothing of package rewrite.
+package prove
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hintjit/hintjit/internal/bdd"
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/verifier"
+)
+
+// Meaning is what the hints of the original program are.
+type Meaning struct {
+	// Descriptor is what the reach gives of it: it lies at data_meta, and there are
+	// no hints when the metadata is shorter.
+	Descriptor *layouts.Descriptor
+}
+
+// Limits end an attempt. The zero value of each means the default.
+type Limits struct {
+	Nodes int // of decision diagrams
+	Steps int // instructions executed, of all paths together
+	Paths int // ends of the original, and of the rewritten program for each
+}
+
+var defaults = Limits{Nodes: 4 << 20, Steps: 1 << 20, Paths: 2000}
+
+// Result is what became of one program.
+type Result struct {
+	Program string
+	Proved  bool
+	Paths   int    // ways through both programs that were compared
+	Reason  string // why it is not proved: where, and what stood in the way
+	// Counterexample is an input with which the two programs differ; nil when it is
+	// proved, or when it could not be decided.
+	Counterexample *Counterexample
+}
+
+func (r Result) String() string {
+	switch {
+	case r.Proved && r.Paths == 1:
+		return r.Program + ": proved for all inputs (1 path)"
+	case r.Proved:
+		return fmt.Sprintf("%s: proved for all inputs (%d paths)", r.Program, r.Paths)
+	}
+	return fmt.Sprintf("%s: not proved: %s", r.Program, r.Reason)
+}
+
+// Counterexample is an input on which the programs do not do the same.
+type Counterexample struct {
+	Where string // the instruction of the original or rewritten program
+	What  string // what is different there
+	// Meta and Packet are what the driver hands over. Bytes that do not matter are 0.
+	Meta, Packet []byte
+	// Certain: the difference depends on nothing but these. Otherwise it is one for
+	// some contents of maps or results of helpers, which perhaps no kernel gives.
+	Certain bool
+}
+
+// Rewrite compares each program of before with the one of the same name in after.
+func Rewrite(before, after *verifier.Subject, meaning Meaning, limits Limits) ([]Result, error) {
+	if before.Unit.Order == nil || before.Unit.Order != after.Unit.Order {
+		return nil, errors.New("the objects are not for machines of one byte order")
+	}
+	rewritten := make(map[string]*code.Func)
+	for _, f := range after.Unit.Funcs {
+		rewritten[f.Name] = f
+	}
+	var out []Result
+	for _, f := range before.Unit.Funcs {
+		if f.Linkage != code.Program {
+			continue
+		}
+		if rewritten[f.Name] == nil {
+			return nil, fmt.Errorf("program %s is not in the rewritten object", f.Name)
+		}
+		out = append(out, program(before, after, f, rewritten[f.Name], meaning, limits))
+	}
+	return out, nil
+}
+
+// program compares one program with what became of it.
+func program(before, after *verifier.Subject, f, g *code.Func, meaning Meaning, limits Limits) Result {
+	e := newEngine(before.Unit, meaning, limits)
+	result := Result{Program: f.Name}
+	fail := func(err error) Result {
+		var differ *difference
+		if errors.As(err, &differ) {
+			result.Counterexample = e.counterexample(differ)
+		}
+		result.Reason = err.Error()
+		return result
+	}
+	original, err := newSide(e, before, after, true)
+	if err != nil {
+		return fail(err)
+	}
+	changed, err := newSide(e, after, before, false)
+	if err != nil {
+		return fail(err)
+	}
+	e.start(original.known, changed.known)
+	ends, err := original.run(f, e.initial())
+	if err != nil {
+		return fail(fmt.Errorf("original: %w", err))
+	}
+	for _, end := range ends {
+		from := e.initial()
+		from.when = end.when
+		others, err := changed.run(g, from)
+		if err != nil {
+			return fail(fmt.Errorf("rewritten: %w", err))
+		}
+		covered := bdd.False
+		for _, other := range others {
+			covered = e.m.Or(covered, other.when)
+			if result.Paths++; result.Paths > e.limits.Paths {
+				return fail(fmt.Errorf("more than %d paths", e.limits.Paths))
+			}
+			if err := e.compare(end, other); err != nil {
+				return fail(err)
+			}
+		}
+		if covered != end.when && !e.m.Full() {
+			return fail(errors.New("the rewritten program does not end on every path"))
+		}
+	}
+	if e.m.Full() {
+		return fail(fmt.Errorf("its formulas have more than %d nodes", e.limits.Nodes))
+	}
+	result.Proved = true
+	return result
+}

@@ -1,0 +1,115 @@
+package prove
+
+import (
+	"slices"
+
+	"github.com/hintjit/hintjit/internal/bdd"
+)
+
+// application is one use of a function of which nothing is known.
+type application struct {
+	args   []bdd.Word
+	result bdd.Word
+}
+
+// apply is the result of such a function. Where the arguments are the same as
+// they were before, for all inputs with which the state is reached, so is the
+// result; otherwise it is anything.
+func (e *engine) apply(st *state, op string, bits int, place func(bit int) uint32, args ...bdd.Word) bdd.Word {
+	list := e.applied[op]
+	for i := range list {
+		if e.same(st, list[i].args, args) {
+			return list[i].result
+		}
+	}
+	a := application{args: args}
+	for i := range bits {
+		a.result[i] = e.variable(place(i), origin{})
+	}
+	e.applied[op] = append(list, a)
+	return a.result
+}
+
+// same tells whether words are equal wherever the state's condition holds.
+func (e *engine) same(st *state, a, b []bdd.Word) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	if slices.Equal(a, b) {
+		return true
+	}
+	for i := range a {
+		if !e.sameWord(st.when, &a[i], &b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *engine) sameWord(when bdd.Ref, a, b *bdd.Word) bool {
+	for i := range a {
+		if a[i] == b[i] {
+			continue
+		}
+		same := false
+		if !e.m.Within(e.tryNodes(), func() { same = e.m.Implies(when, e.m.Xor(a[i], b[i]).Not()) }) || !same {
+			return false
+		}
+	}
+	return true
+}
+
+// word is an operation on two words: what it really gives where that is small
+// enough to know, otherwise a function of which nothing is known.
+func (e *engine) word(st *state, op string, exact func(a, b *bdd.Word) bdd.Word, a, b bdd.Word) bdd.Word {
+	if commutes[op] && slices.Compare(b[:], a[:]) < 0 {
+		a, b = b, a
+	}
+	for _, known := range e.applied[op] {
+		if known.args[0] == a && known.args[1] == b {
+			return known.result // it was too large before
+		}
+	}
+	var out bdd.Word
+	if exact != nil && e.m.Within(e.tryNodes(), func() { out = exact(&a, &b) }) {
+		return out
+	}
+	return e.apply(st, op, 64, place, a, b)
+}
+
+// commutes are the operations whose operands can change places.
+var commutes = map[string]bool{"add": true, "mul": true, "and": true, "or": true, "xor": true, "equal": true, "common": true}
+
+// test is word for a question.
+func (e *engine) test(st *state, op string, exact func(a, b *bdd.Word) bdd.Ref, a, b bdd.Word) bdd.Ref {
+	w := e.word(st, op, func(a, b *bdd.Word) (w bdd.Word) {
+		w[0] = exact(a, b)
+		return w
+	}, a, b)
+	return w[0]
+}
+
+// world is what a program has done to all that is not its own: a number for each
+// history.
+type world int
+
+// effect is the last step of a history.
+type effect struct {
+	before world
+	op     string
+	args   []bdd.Word
+	where  string
+	depth  int
+}
+
+// act adds an effect to a state's history.
+func (e *engine) act(st *state, where, op string, args ...bdd.Word) {
+	for w := len(e.worlds) - 1; w > int(st.world); w-- {
+		if k := &e.worlds[w]; k.before == st.world && k.op == op && e.same(st, k.args, args) {
+			st.world = world(w)
+			return
+		}
+	}
+	e.worlds = append(e.worlds, effect{st.world, op, args, where, e.worlds[st.world].depth + 1})
+	st.world = world(len(e.worlds) - 1)
+}
