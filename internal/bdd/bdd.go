@@ -252,6 +252,42 @@ func (m *Manager) Or(f, g Ref) Ref { return m.If(f, True, g) }
 // Xor holds where exactly one of them does.
 func (m *Manager) Xor(f, g Ref) Ref { return m.If(f, g.Not(), g) }
 
+// Restrict is a function that is f wherever care holds, and elsewhere whatever
+// makes it small (Coudert, Madre: A Unified Framework for the Formal Verification
+// of Sequential Circuits, ICCAD 1990).
+func (m *Manager) Restrict(f, care Ref) Ref {
+	if care == False {
+		return False
+	}
+	return m.restrict(f, care, make(map[[2]Ref]Ref))
+}
+
+func (m *Manager) restrict(f, care Ref, known map[[2]Ref]Ref) Ref {
+	if care == True || f.index() == 0 || m.full {
+		return f
+	}
+	key := [2]Ref{f, care}
+	if r, ok := known[key]; ok {
+		return r
+	}
+	v := m.top(f, care, care)
+	f0, f1 := m.split(f, v)
+	c0, c1 := m.split(care, v)
+	var r Ref
+	switch {
+	case c0 == False:
+		r = m.restrict(f1, c1, known)
+	case c1 == False:
+		r = m.restrict(f0, c0, known)
+	case f0 == f1: // f does not ask v, nor does what comes of it
+		r = m.restrict(f, m.Or(c0, c1), known)
+	default:
+		r = m.make(v, m.restrict(f0, c0, known), m.restrict(f1, c1, known))
+	}
+	known[key] = r
+	return r
+}
+
 // Implies tells whether g holds wherever f does.
 func (m *Manager) Implies(f, g Ref) bool { return m.And(f, g.Not()) == False && !m.full }
 

@@ -82,6 +82,7 @@ func TestFunctions(t *testing.T) {
 			}
 			byTable[n.table] = n.f
 			require.Equal(t, f.table&^g.table == 0, m.Implies(f.f, g.f))
+			require.Equal(t, m.And(f.f, g.f), m.And(m.Restrict(f.f, g.f), g.f))
 			fs = append(fs, n)
 		}
 		require.Len(t, distinct(byTable), len(byTable), "two tables, one Ref")

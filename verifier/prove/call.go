@@ -3,6 +3,7 @@ package prove
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf/asm"
@@ -106,7 +107,7 @@ func (s *side) orNull(st *state, here string, size int) []*state {
 	none.done(constant(0))
 	st.when = s.m.And(st.when, found)
 	st.done(value{kind: pointer, region: s.region(region{kind: valueRegion, name: "value of " + here, size: size})})
-	return []*state{st, none}
+	return possible(st, none)
 }
 
 // tailCall divides a state into one that goes on in another program and one that
@@ -118,7 +119,12 @@ func (s *side) tailCall(st *state, here string) []*state {
 	gone.frames, gone.result = nil, constant(0)
 	st.when = s.m.And(st.when, found.Not())
 	st.done(numeric(s.apply(st, "result in "+here, 64, place)))
-	return []*state{st, gone}
+	return possible(st, gone)
+}
+
+// possible leaves out the states that no input leads to.
+func possible(states ...*state) []*state {
+	return slices.DeleteFunc(states, func(st *state) bool { return st.when == bdd.False })
 }
 
 // move begins a new epoch: pointers are to be loaded anew, and lengths may be

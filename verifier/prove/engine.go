@@ -149,7 +149,7 @@ func (e *engine) metaByte(i int) octet {
 
 // tryNodes is how much one operation may take before it is given up, and its
 // result is a number of which nothing is known.
-func (e *engine) tryNodes() int { return min(20_000, e.limits.Nodes/8) }
+func (e *engine) tryNodes() int { return min(50_000, e.limits.Nodes/8) }
 
 // region finds the region of that name, or makes it.
 func (e *engine) region(r region) *region {

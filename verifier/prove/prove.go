@@ -21,6 +21,7 @@ package prove
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hintjit/hintjit/internal/bdd"
 	"github.com/hintjit/hintjit/internal/code"
@@ -78,24 +79,38 @@ type Counterexample struct {
 
 // Rewrite compares each program of before with the one of the same name in after.
 func Rewrite(before, after *verifier.Subject, meaning Meaning, limits Limits) ([]Result, error) {
-	if before.Unit.Order == nil || before.Unit.Order != after.Unit.Order {
-		return nil, errors.New("the objects are not for machines of one byte order")
-	}
-	rewritten := make(map[string]*code.Func)
-	for _, f := range after.Unit.Funcs {
-		rewritten[f.Name] = f
-	}
 	var out []Result
 	for _, f := range before.Unit.Funcs {
 		if f.Linkage != code.Program {
 			continue
 		}
-		if rewritten[f.Name] == nil {
-			return nil, fmt.Errorf("program %s is not in the rewritten object", f.Name)
+		r, err := Program(before, after, f.Name, meaning, limits)
+		if err != nil {
+			return nil, err
 		}
-		out = append(out, program(before, after, f, rewritten[f.Name], meaning, limits))
+		out = append(out, r)
 	}
 	return out, nil
+}
+
+// Program compares one program of before with the one of the same name in after.
+func Program(before, after *verifier.Subject, name string, meaning Meaning, limits Limits) (Result, error) {
+	if before.Unit.Order == nil || before.Unit.Order != after.Unit.Order {
+		return Result{}, errors.New("the objects are not for machines of one byte order")
+	}
+	f, g := find(before.Unit, name), find(after.Unit, name)
+	if f == nil || g == nil {
+		return Result{}, fmt.Errorf("program %s is not in both objects", name)
+	}
+	return program(before, after, f, g, meaning, limits), nil
+}
+
+func find(u *code.Unit, name string) *code.Func {
+	i := slices.IndexFunc(u.Funcs, func(f *code.Func) bool { return f.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return u.Funcs[i]
 }
 
 // program compares one program with what became of it.

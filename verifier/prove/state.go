@@ -85,9 +85,16 @@ func (e *engine) merge(a, b *state) *state {
 		return nil
 	}
 	out := a.clone()
-	ok := e.m.Within(e.tryNodes(), func() { out.when = e.m.Or(a.when, b.when) })
+	first := bdd.False // which of the two it is, wherever it is one of them
+	ok := e.m.Within(e.tryNodes(), func() {
+		out.when = e.m.Or(a.when, b.when)
+		first = e.m.Restrict(a.when, out.when)
+	})
+	if ok && len(out.frames) == 0 {
+		out.result, ok = e.either(first, &a.result, &b.result)
+	}
 	for i := 0; ok && i < len(out.frames); i++ {
-		ok = e.mergeFrames(a.when, out.frames[i], b.frames[i], i < len(out.frames)-1)
+		ok = e.mergeFrames(first, out.frames[i], b.frames[i], i < len(out.frames)-1)
 	}
 	if !ok {
 		return nil

@@ -60,22 +60,32 @@ func (e *engine) sameWord(when bdd.Ref, a, b *bdd.Word) bool {
 }
 
 // word is an operation on two words: what it really gives where that is small
-// enough to know, otherwise a function of which nothing is known.
+// enough to know, otherwise a function of which nothing is known. What was dear is
+// remembered, so that the rewritten program, which has the same operands under
+// some condition only, comes to the same.
 func (e *engine) word(st *state, op string, exact func(a, b *bdd.Word) bdd.Word, a, b bdd.Word) bdd.Word {
 	if commutes[op] && slices.Compare(b[:], a[:]) < 0 {
 		a, b = b, a
 	}
+	args := []bdd.Word{a, b}
 	for _, known := range e.applied[op] {
-		if known.args[0] == a && known.args[1] == b {
-			return known.result // it was too large before
+		if e.same(st, known.args, args) {
+			return known.result
 		}
 	}
 	var out bdd.Word
-	if exact != nil && e.m.Within(e.tryNodes(), func() { out = exact(&a, &b) }) {
-		return out
+	before := e.m.Nodes()
+	if exact == nil || !e.m.Within(e.tryNodes(), func() { out = exact(&a, &b) }) {
+		return e.apply(st, op, 64, place, a, b)
 	}
-	return e.apply(st, op, 64, place, a, b)
+	if e.m.Nodes()-before > dear {
+		e.applied[op] = append(e.applied[op], application{args, out})
+	}
+	return out
 }
+
+// dear is how many nodes an operation takes that is remembered.
+const dear = 500
 
 // commutes are the operations whose operands can change places.
 var commutes = map[string]bool{"add": true, "mul": true, "and": true, "or": true, "xor": true, "equal": true, "common": true}

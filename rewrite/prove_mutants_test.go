@@ -1,0 +1,122 @@
+package rewrite_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/cilium/ebpf/asm"
+	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/rewrite"
+	"github.com/hintjit/hintjit/verifier"
+	"github.com/hintjit/hintjit/verifier/prove"
+)
+
+// mutate changes an instruction the way a mistake would and says how, "" when
+// there is nothing to change.
+func mutate(rng *rand.Rand, in *code.Insn) string {
+	class := in.OpCode.Class()
+	switch {
+	case in.IsCall() || in.IsExit() || in.IsGoto() || in.OpCode.IsDWordLoad():
+		return ""
+	case class.IsJump():
+		if rng.IntN(2) == 0 && in.OpCode.Source() == asm.ImmSource {
+			in.Constant ^= 1 << rng.IntN(8)
+			return "another constant compared"
+		}
+		opposite := map[asm.JumpOp]asm.JumpOp{asm.JEq: asm.JNE, asm.JNE: asm.JEq, asm.JGT: asm.JGE, asm.JGE: asm.JGT,
+			asm.JLT: asm.JLE, asm.JLE: asm.JLT, asm.JSet: asm.JEq}
+		op, ok := opposite[in.OpCode.JumpOp()]
+		if !ok {
+			return ""
+		}
+		in.OpCode = in.OpCode.SetJumpOp(op)
+		return "another comparison"
+	case class == asm.LdXClass:
+		in.Offset += int16(1 - 2*rng.IntN(2))
+		return "another offset"
+	case class.IsALU() && in.OpCode.ALUOp() == asm.Swap:
+		in.Instruction = asm.Mov.Reg(in.Dst, in.Dst)
+		return "no byte swap"
+	case class.IsALU() && in.OpCode.Source() == asm.ImmSource:
+		if rng.IntN(3) == 0 {
+			in.Instruction = asm.Mov.Reg(in.Dst, in.Dst)
+			return "left out"
+		}
+		in.Constant ^= 1 << rng.IntN(5)
+		return "another constant"
+	case class.IsALU() && in.OpCode.ALUOp() == asm.Mov && in.Dst != in.Src:
+		in.Src = in.Dst
+		return "left out"
+	}
+	return ""
+}
+
+// Faults in rewritten code: what the prover calls right does nothing else on any
+// packet that is tried, and where it gives a counterexample, running both programs
+// on it shows the difference.
+func TestProverOnMutants(t *testing.T) {
+	rng := random(t)
+	const each = 20
+	var found, proved, undecided int
+	for _, n := range nics(t) {
+		source := everyHintSource(t, rng, n.descriptor, hintPrograms(n.descriptor))
+		packets := samples(rng, n.descriptor)
+		for _, m := range []machine{runnable[2], foreign[2]} {
+			object := compileText(t, source, m)
+			rewritten, _, err := rewrite.Object(object, n.options())
+			require.NoError(t, err)
+			before, err := verifier.ReadObject(object)
+			require.NoError(t, err)
+			original := newInterpreter(t, object, m.order())
+			original.answerRecords(t, n)
+			for range each {
+				after, err := verifier.ReadObject(rewritten)
+				require.NoError(t, err)
+				changed := newInterpreter(t, rewritten, m.order())
+				f := rng.IntN(len(after.Unit.Funcs))
+				fn := after.Unit.Funcs[f]
+				i := rng.IntN(len(fn.Insns))
+				how := mutate(rng, &fn.Insns[i])
+				if how == "" {
+					continue
+				}
+				changed.unit.Funcs[f].Insns[i].Instruction = fn.Insns[i].Instruction
+				r, err := prove.Program(before, after, fn.Name, prove.Meaning{Descriptor: n.descriptor}, prove.Limits{})
+				require.NoError(t, err)
+				what := fmt.Sprintf("%s %s: %s, instruction %d %v: %s\n%v\n%+v", n, m, fn.Name, i, fn.Insns[i].Instruction, how, r, r.Counterexample)
+				switch {
+				case r.Proved:
+					proved++
+					for _, s := range packets {
+						require.Empty(t, differs(t, original, changed, fn.Name, s), "%s\nmetadata %x", what, s.meta)
+					}
+				case r.Counterexample != nil && r.Counterexample.Certain:
+					found++
+					s := sample{meta: r.Counterexample.Meta, packet: r.Counterexample.Packet, descriptor: n.descriptor}
+					require.NotEmpty(t, differs(t, original, changed, fn.Name, s), "%s\nmetadata %x", what, s.meta)
+				default:
+					t.Log(what)
+					undecided++
+				}
+			}
+		}
+	}
+	t.Logf("%d mutants have a counterexample, %d do the same, %d are undecided", found, proved, undecided)
+	require.Greater(t, found, 2*(proved+undecided))
+}
+
+// differs says how two programs differ on a packet; that one of them can not go on
+// is a difference.
+func differs(t *testing.T, original, changed *interpreter, program string, s sample) []string {
+	t.Helper()
+	want, err := original.run(program, s)
+	require.NoError(t, err, "the original")
+	got, err := changed.run(program, s)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return got.differ(want)
+}
