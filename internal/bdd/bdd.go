@@ -7,7 +7,10 @@
 // Implementation of a BDD Package, DAC 1990).
 package bdd
 
-import "math"
+import (
+	"math"
+	"math/rand/v2"
+)
 
 // Ref is a Boolean function: the index of a node, and in the lowest bit whether
 // it is complemented.
@@ -311,11 +314,30 @@ func (m *Manager) Solve(f Ref) (values map[Var]bool, ok bool) {
 	return values, true
 }
 
-// Eval is the function's value; variables that are not in values are unset.
-func (m *Manager) Eval(f Ref, values map[Var]bool) bool {
+// Sample is Solve with a variable set by chance wherever it may be either.
+func (m *Manager) Sample(f Ref, rng *rand.Rand) (values map[Var]bool, ok bool) {
+	if f == False {
+		return nil, false
+	}
+	values = make(map[Var]bool)
+	for f != True {
+		v := m.nodes[f.index()].v
+		lo, hi := m.split(f, v)
+		if hi == False || lo != False && rng.IntN(2) == 0 {
+			values[v], f = false, lo
+		} else {
+			values[v], f = true, hi
+		}
+	}
+	return values, true
+}
+
+// Eval is the function's value where the variables are what set says.
+func (m *Manager) Eval(f Ref, set func(Var) bool) bool {
 	for f.index() != 0 {
-		lo, hi := m.split(f, m.nodes[f.index()].v)
-		if values[m.nodes[f.index()].v] {
+		v := m.nodes[f.index()].v
+		lo, hi := m.split(f, v)
+		if set(v) {
 			f = hi
 		} else {
 			f = lo

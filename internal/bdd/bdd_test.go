@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -48,13 +49,11 @@ func places(m *bdd.Manager, rng *rand.Rand) ([]bdd.Var, []function) {
 	return vars, fs
 }
 
-func assignment(vars []bdd.Var, i int) map[bdd.Var]bool {
-	values := make(map[bdd.Var]bool)
-	for v := range vars {
-		values[vars[v]] = i>>v&1 != 0
-	}
-	return values
+func assignment(vars []bdd.Var, i int) func(bdd.Var) bool {
+	return func(v bdd.Var) bool { return i>>slices.Index(vars, v)&1 != 0 }
 }
+
+func in(values map[bdd.Var]bool) func(bdd.Var) bool { return func(v bdd.Var) bool { return values[v] } }
 
 // Random functions of six variables against their truth tables, and: the same
 // table, the same Ref.
@@ -92,7 +91,10 @@ func TestFunctions(t *testing.T) {
 			}
 			solution, ok := m.Solve(f)
 			require.Equal(t, table != 0, ok)
-			require.Equal(t, ok, ok && m.Eval(f, solution))
+			require.Equal(t, ok, ok && m.Eval(f, in(solution)))
+			solution, ok = m.Sample(f, rng)
+			require.Equal(t, table != 0, ok)
+			require.Equal(t, ok, ok && m.Eval(f, in(solution)))
 			support := make(map[bdd.Var]bool)
 			m.Support(f, support)
 			for v := range vars {

@@ -151,10 +151,10 @@ func (m *Manager) Below(a, b *Word) Ref {
 	return less
 }
 
-// Value is the number for given values of the variables; all others are unset.
-func (m *Manager) Value(w *Word, values map[Var]bool) (n uint64) {
+// Value is the number where the variables are what set says.
+func (m *Manager) Value(w *Word, set func(Var) bool) (n uint64) {
 	for i, b := range w {
-		if m.Eval(b, values) {
+		if m.Eval(b, set) {
 			n |= 1 << i
 		}
 	}

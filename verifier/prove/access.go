@@ -177,7 +177,8 @@ func (s *side) loadImage(st *state, p value, size int) (value, error) {
 	return numeric(out), nil
 }
 
-// frameOf is the frame that a pointer points into, and where.
+// frameOf is the frame that a pointer points into, and where, for a pointer that
+// always points to the same place.
 func (st *state) frameOf(p value) (*frame, int, error) {
 	off, ok := p.word.Constant()
 	if !ok {
@@ -189,7 +190,62 @@ func (st *state) frameOf(p value) (*frame, int, error) {
 	return st.frames[p.region.index], int(int64(off)), nil
 }
 
+// choice is a number that a word may be, and where it is.
+type choice struct {
+	n    uint64
+	when bdd.Ref
+}
+
+const maxChoices = 64
+
+// choices are the numbers that a word may be, nil if these are too many.
+func (s *side) choices(st *state, w bdd.Word) (out []choice) {
+	var split func(when bdd.Ref, bit int, n uint64) bool
+	split = func(when bdd.Ref, bit int, n uint64) bool {
+		if when == bdd.False {
+			return true
+		}
+		if bit < 0 {
+			out = append(out, choice{n, when})
+			return len(out) <= maxChoices
+		}
+		return split(s.m.And(when, w[bit].Not()), bit-1, n) && split(s.m.And(when, w[bit]), bit-1, n|1<<bit)
+	}
+	if !split(st.when, len(w)-1, 0) {
+		return nil
+	}
+	return out
+}
+
 func (s *side) loadStack(st *state, p value, size int) (value, error) {
+	if _, ok := p.word.Constant(); ok {
+		return s.loadSlot(st, p, size)
+	}
+	var out value
+	list := s.choices(st, p.word)
+	if list == nil {
+		return value{}, errors.New("loads from too many places in the stack")
+	}
+	for i, c := range list {
+		p.word = bdd.Number(c.n)
+		v, err := s.loadSlot(st, p, size)
+		if err != nil {
+			return value{}, err
+		}
+		if i == 0 {
+			out = v
+			continue
+		}
+		merged, ok := s.either(c.when, &v, &out)
+		if !ok {
+			return value{}, errors.New("loads one of several pointers")
+		}
+		out = merged
+	}
+	return out, nil
+}
+
+func (s *side) loadSlot(st *state, p value, size int) (value, error) {
 	fr, off, err := st.frameOf(p)
 	if err != nil {
 		return value{}, err
@@ -263,6 +319,9 @@ func (s *side) spoil(st *state, p value) {
 }
 
 func (s *side) storeStack(st *state, p value, size int, v value) error {
+	if _, ok := p.word.Constant(); !ok {
+		return s.storeSomewhere(st, p, size, v)
+	}
 	fr, off, err := st.frameOf(p)
 	if err != nil {
 		return err
@@ -276,6 +335,34 @@ func (s *side) storeStack(st *state, p value, size int, v value) error {
 	w := s.address(st, v)
 	for i, b := range octets(&w, size, s.big) {
 		fr.stack[off+i] = cell{bits: b}
+	}
+	return nil
+}
+
+// storeSomewhere writes a number to one of several places in the stack.
+func (s *side) storeSomewhere(st *state, p value, size int, v value) error {
+	w := s.address(st, v)
+	list := s.choices(st, p.word)
+	if list == nil {
+		return errors.New("stores to too many places in the stack")
+	}
+	for _, c := range list {
+		p.word = bdd.Number(c.n)
+		fr, off, err := st.frameOf(p)
+		if err != nil {
+			return err
+		}
+		for i, b := range octets(&w, size, s.big) {
+			old, ok := fr.stack[off+i]
+			if !ok || old.pointer != nil {
+				return errors.New("stores to one of several places in the stack, not all of which hold a number")
+			}
+			if bits, ok := s.eitherByte(c.when, b, old.bits); ok {
+				fr.stack[off+i] = cell{bits: bits}
+				continue
+			}
+			return errors.New("stores to the stack what is too large to know")
+		}
 	}
 	return nil
 }

@@ -162,8 +162,9 @@ type helperCall struct {
 
 // stretch is memory that a helper writes.
 type stretch struct {
-	at   value
-	size int
+	at    value
+	size  int
+	bytes []octet // what it writes, where that is known
 }
 
 func (h *helperCall) argument(i int, kind verifier.ArgKind) error {
@@ -189,7 +190,9 @@ func (h *helperCall) argument(i int, kind verifier.ArgKind) error {
 	case verifier.ArgKey, verifier.ArgValue, verifier.ArgValueOrNull, verifier.ArgRead, verifier.ArgReadOrNull,
 		verifier.ArgReadWrite, verifier.ArgWrite, verifier.ArgWriteOrNull, verifier.ArgValueWrite:
 		return h.memory(i, kind, v)
-	case verifier.ArgScalar, verifier.ArgSize, verifier.ArgVariadic, verifier.ArgAddress, verifier.ArgKernel, verifier.ArgKernelOrNull:
+	case verifier.ArgAddress:
+		return h.probed(v)
+	case verifier.ArgScalar, verifier.ArgSize, verifier.ArgVariadic, verifier.ArgKernel, verifier.ArgKernelOrNull:
 		h.args = append(h.args, h.address(h.st, v))
 		return nil
 	}
@@ -236,25 +239,50 @@ func (h *helperCall) memory(i int, kind verifier.ArgKind, v value) error {
 		return errors.New("the size of what it gets depends on the input")
 	case writes:
 		h.op = append(h.op, fmt.Sprintf("%d bytes to write", size))
-	case r.kind == stackRegion:
-		bytes, err := h.stackBytes(h.st, v, size)
+	case r.kind == stackRegion, r.kind == imageRegion:
+		bytes, err := h.ownBytes(v, size)
 		if err != nil {
 			return err
 		}
 		h.contents(bytes)
-	case r.kind == imageRegion:
-		off, ok := v.word.Constant()
-		if n := uint64(len(r.image.bytes)); !ok || off > n || uint64(size) > n-off {
-			return fmt.Errorf("reads outside %s", r.name)
-		}
-		h.contents(r.image.bytes[off:][:size])
 	default:
 		return errors.New("not what the helper takes")
 	}
 	if writes || kind == verifier.ArgReadWrite {
-		h.written = append(h.written, stretch{v, size})
+		h.written = append(h.written, stretch{at: v, size: size})
 	}
 	return nil
+}
+
+// probed is what bpf_probe_read_kernel and its like read at an address: of the
+// program's own memory they take a copy.
+func (h *helperCall) probed(v value) error {
+	if v.kind == number || v.region.kind != stackRegion && v.region.kind != imageRegion {
+		h.name(v)
+		return nil
+	}
+	if h.p.Name != "bpf_probe_read_kernel" || len(h.written) != 1 || h.written[0].size < 0 {
+		return errors.New("not what is supported of the program's own memory")
+	}
+	bytes, err := h.ownBytes(v, h.written[0].size)
+	if err != nil {
+		return err
+	}
+	h.contents(bytes)
+	h.written[0].bytes = bytes
+	return nil
+}
+
+// ownBytes is memory that no other sees.
+func (h *helperCall) ownBytes(v value, size int) ([]octet, error) {
+	if v.region.kind == stackRegion {
+		return h.stackBytes(h.st, v, size)
+	}
+	off, ok := v.word.Constant()
+	if n := uint64(len(v.region.image.bytes)); !ok || off > n || uint64(size) > n-off {
+		return nil, fmt.Errorf("reads outside %s", v.region.name)
+	}
+	return v.region.image.bytes[off:][:size], nil
 }
 
 func (h *helperCall) contents(bytes []octet) {
@@ -307,6 +335,10 @@ func (s *side) overwrite(st *state, w stretch) error {
 		return err
 	}
 	for i := range w.size {
+		if w.bytes != nil {
+			fr.stack[off+i] = cell{bits: w.bytes[i]}
+			continue
+		}
 		b := s.apply(st, fmt.Sprintf("byte %d written in world %d", i, st.world), 8, place)
 		fr.stack[off+i] = cell{bits: octet(b[:8])}
 	}

@@ -98,9 +98,10 @@ func (e *engine) counterexample(d *difference) *Counterexample {
 			c.Certain = false
 		}
 	}
+	set := func(v bdd.Var) bool { return values[v] }
 	s := e.spans[0]
-	c.Packet = make([]byte, e.m.Value(&s.data, values))
-	if n := int64(e.m.Value(&s.meta, values)); n > 0 {
+	c.Packet = make([]byte, e.m.Value(&s.data, set))
+	if n := int64(e.m.Value(&s.meta, set)); n > 0 {
 		c.Meta = make([]byte, n)
 	}
 	for v, set := range values {

@@ -2,6 +2,7 @@ package prove
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -28,6 +29,10 @@ type engine struct {
 	applied map[string][]application
 	worlds  []effect
 	shared  map[string]bool // maps that both programs have
+
+	rng     *rand.Rand
+	sampled bdd.Ref            // what the samples are of
+	samples []map[bdd.Var]bool // inputs
 }
 
 // origin is where a variable comes from.
@@ -75,6 +80,7 @@ func newEngine(u *code.Unit, meaning Meaning, limits Limits) *engine {
 		applied: make(map[string][]application),
 		worlds:  []effect{{}},
 		shared:  make(map[string]bool),
+		rng:     rand.New(rand.NewPCG(1, 2)), // the same every time
 	}
 	e.places = places(meaning.Descriptor)
 	e.spans[0] = e.lengths(0)
@@ -147,8 +153,8 @@ func (e *engine) metaByte(i int) octet {
 	return e.meta[i]
 }
 
-// tryNodes is how much one operation may take before it is given up, and its
-// result is a number of which nothing is known.
+// tryNodes is how much a question, or joining two states, may take before it is
+// given up.
 func (e *engine) tryNodes() int { return min(50_000, e.limits.Nodes/8) }
 
 // region finds the region of that name, or makes it.

@@ -47,6 +47,9 @@ func (e *engine) same(st *state, a, b []bdd.Word) bool {
 }
 
 func (e *engine) sameWord(when bdd.Ref, a, b *bdd.Word) bool {
+	if e.differsSomewhere(when, a, b) {
+		return false
+	}
 	for i := range a {
 		if a[i] == b[i] {
 			continue
@@ -57,6 +60,36 @@ func (e *engine) sameWord(when bdd.Ref, a, b *bdd.Word) bool {
 		}
 	}
 	return true
+}
+
+// samples is how many inputs are tried before a question is asked of all of them.
+const samples = 4
+
+// differsSomewhere tries a few inputs on words that are most likely not equal,
+// which saves the work of proving it.
+func (e *engine) differsSomewhere(when bdd.Ref, a, b *bdd.Word) bool {
+	if e.sampled != when || e.samples == nil {
+		e.sampled, e.samples = when, nil
+		for range samples {
+			if values, ok := e.m.Sample(when, e.rng); ok {
+				e.samples = append(e.samples, values)
+			}
+		}
+	}
+	for k, values := range e.samples {
+		set := func(v bdd.Var) bool {
+			if value, ok := values[v]; ok {
+				return value
+			}
+			return (uint64(v)+uint64(k))*0x9e3779b97f4a7c15>>63 != 0
+		}
+		for i := range a {
+			if a[i] != b[i] && e.m.Eval(a[i], set) != e.m.Eval(b[i], set) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // word is an operation on two words: what it really gives where that is small
@@ -75,7 +108,7 @@ func (e *engine) word(st *state, op string, exact func(a, b *bdd.Word) bdd.Word,
 	}
 	var out bdd.Word
 	before := e.m.Nodes()
-	if exact == nil || !e.m.Within(e.tryNodes(), func() { out = exact(&a, &b) }) {
+	if exact == nil || !e.m.Within(opNodes, func() { out = exact(&a, &b) }) {
 		return e.apply(st, op, 64, place, a, b)
 	}
 	if e.m.Nodes()-before > dear {
@@ -84,8 +117,12 @@ func (e *engine) word(st *state, op string, exact func(a, b *bdd.Word) bdd.Word,
 	return out
 }
 
-// dear is how many nodes an operation takes that is remembered.
-const dear = 500
+// An operation that takes more nodes than dear is remembered, and one that takes
+// more than opNodes is given up: its result is a number of which nothing is known.
+const (
+	dear    = 500
+	opNodes = 4000
+)
 
 // commutes are the operations whose operands can change places.
 var commutes = map[string]bool{"add": true, "mul": true, "and": true, "or": true, "xor": true, "equal": true, "common": true}
