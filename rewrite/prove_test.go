@@ -58,3 +58,39 @@ func TestShapesProved(t *testing.T) {
 		}
 	}
 }
+
+// Every hint over every walk, on a kernel whose members lie anywhere, for all that
+// can be in a driver's memory.
+func TestEveryHintWalkedProved(t *testing.T) {
+	rng := random(t)
+	for _, w := range walks(t, rng) {
+		source := everyHintSource(t, rng, w.descriptor, hintPrograms(w.descriptor))
+		t.Run(w.String(), func(t *testing.T) {
+			for _, m := range []machine{runnable[2], foreign[2]} {
+				for _, guard := range []rewrite.Guard{rewrite.GuardOn, rewrite.GuardOff} {
+					t.Run(fmt.Sprint(m, "/", guard), func(t *testing.T) {
+						object := compileText(t, source, m)
+						rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
+						require.NoError(t, err)
+						for _, r := range proveWalk(t, object, rewritten, w, guard) {
+							require.True(t, r.Proved, "%v\n%+v", r, r.Counterexample)
+						}
+					})
+				}
+			}
+		})
+	}
+}
+
+// proveWalk proves each program of an object that was rewritten for a walk.
+func proveWalk(t *testing.T, object, rewritten []byte, w walked, guard rewrite.Guard) []prove.Result {
+	t.Helper()
+	before, err := verifier.ReadObject(object)
+	require.NoError(t, err)
+	after, err := verifier.ReadObject(rewritten)
+	require.NoError(t, err)
+	require.NoError(t, w.kernel.Answer(after.Unit))
+	results, err := prove.Rewrite(before, after, prove.Meaning{Descriptor: w.descriptor, Kernel: w.kernel, Guarded: guard != rewrite.GuardOff}, prove.Limits{})
+	require.NoError(t, err)
+	return results
+}

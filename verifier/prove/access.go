@@ -68,7 +68,7 @@ func (e *engine) moved(st *state, p value, off bdd.Word) (value, error) {
 // load reads memory, as an unsigned number or as the pointer that was stored.
 func (s *side) load(st *state, p value, size int) (value, error) {
 	if p.kind != pointer {
-		return value{}, errors.New("loads from an address that it computed")
+		return s.loadKernel(st, p, size)
 	}
 	switch r := p.region; r.kind {
 	case stackRegion:

@@ -52,6 +52,9 @@ func (st *state) done(result value) {
 }
 
 func (s *side) extern(st *state, name string) error {
+	if !s.original && s.meaning.Kernel != nil {
+		return s.kernelFunction(st, name)
+	}
 	if name != hintFunc || !s.original {
 		return fmt.Errorf("what %s does is not known here", name)
 	}

@@ -104,12 +104,17 @@ func (e *engine) counterexample(d *difference) *Counterexample {
 	if n := int64(e.m.Value(&s.meta, set)); n > 0 {
 		c.Meta = make([]byte, n)
 	}
+	if e.walk != nil {
+		c.Record = make([]byte, e.meaning.Descriptor.RecordSize())
+	}
 	for v, set := range values {
 		o := e.origins[v]
 		switch {
 		case !set:
 		case o.kind == metaByte && o.index < len(c.Meta):
 			c.Meta[o.index] |= 1 << o.bit
+		case o.kind == recordByte && o.index < len(c.Record):
+			c.Record[o.index] |= 1 << o.bit
 		case o.kind == packetByte && o.index < len(c.Packet):
 			c.Packet[o.index] |= 1 << o.bit
 		}

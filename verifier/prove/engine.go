@@ -19,6 +19,9 @@ type engine struct {
 	meaning Meaning
 	limits  Limits
 	steps   int
+	walk    *walk // nil: the descriptor is in the metadata area
+	// nearPacket: what is walked to depends on where the packet is.
+	nearPacket bool
 
 	origins map[bdd.Var]origin
 	meta    []octet           // the metadata at entry, from data_meta on; made when asked for
@@ -50,6 +53,7 @@ const (
 	packetByte                   // of the packet at entry
 	metaLength                   // a bit of it; bit 0: there is none, data_meta is beyond data
 	dataLength                   // a bit of it
+	recordByte                   // of what a walk comes to
 )
 
 // span is how long metadata and packet are.
@@ -87,11 +91,16 @@ func newEngine(u *code.Unit, meaning Meaning, limits Limits) *engine {
 	return e
 }
 
-// start notes the maps that both programs have.
-func (e *engine) start(a, b map[string]bool) {
+// start notes the maps that both programs have, and goes to the descriptor.
+func (e *engine) start(a, b map[string]bool) (err error) {
 	for name := range a {
 		e.shared[name] = b[name]
 	}
+	if k := e.meaning.Kernel; k != nil {
+		e.nearPacket = readsPacketPlace(k.Walk)
+		e.walk, err = e.walked()
+	}
+	return err
 }
 
 // initial is the state at a program's entry, before it has a frame.

@@ -64,6 +64,15 @@ func (e *engine) field(f *layouts.Field) (w bdd.Word) {
 }
 
 func (e *engine) descriptorBit(word, bit int) bdd.Ref {
+	if i := word - layouts.FirstState; i >= 0 {
+		if e.walk == nil || i >= len(e.walk.states) {
+			return bdd.False
+		}
+		return e.walk.states[i][bit]
+	}
+	if e.walk != nil {
+		return e.walk.desc[byteOf(e.meaning.Descriptor, word, bit)][bit%8]
+	}
 	return e.metaByte(byteOf(e.meaning.Descriptor, word, bit))[bit%8]
 }
 
@@ -100,6 +109,9 @@ func (e *engine) hint(h *layouts.Hint) (present bdd.Ref, v bdd.Word) {
 
 // reached is where there is a descriptor at all.
 func (e *engine) reached() bdd.Ref {
+	if e.walk != nil {
+		return e.walk.checks
+	}
 	have := e.spans[0].meta
 	end, size := have[63], bdd.Number(uint64(e.meaning.Descriptor.Size))
 	return e.m.And(end.Not(), e.m.Below(&have, &size).Not())

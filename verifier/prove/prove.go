@@ -27,13 +27,19 @@ import (
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/verifier"
+	"github.com/hintjit/hintjit/verifier/driver"
 )
 
 // Meaning is what the hints of the original program are.
 type Meaning struct {
-	// Descriptor is what the reach gives of it: it lies at data_meta, and there are
-	// no hints when the metadata is shorter.
+	// Descriptor is what the reach gives of it. Without a Kernel it lies at data_meta,
+	// and there are no hints when the metadata is shorter.
 	Descriptor *layouts.Descriptor
+	// Kernel is where the descriptor is walked to. The records of the rewritten
+	// object are to be answered for it (driver.Kernel.Answer).
+	Kernel *driver.Kernel
+	// Guarded: packets that the driver did not hand over natively have no hints.
+	Guarded bool
 }
 
 // Limits end an attempt. The zero value of each means the default.
@@ -72,6 +78,8 @@ type Counterexample struct {
 	What  string // what is different there
 	// Meta and Packet are what the driver hands over. Bytes that do not matter are 0.
 	Meta, Packet []byte
+	// Record is what a walk comes to, see layouts.Descriptor.RecordSize.
+	Record []byte
 	// Certain: the difference depends on nothing but these. Otherwise it is one for
 	// some contents of maps or results of helpers, which perhaps no kernel gives.
 	Certain bool
@@ -133,7 +141,9 @@ func program(before, after *verifier.Subject, f, g *code.Func, meaning Meaning, 
 	if err != nil {
 		return fail(err)
 	}
-	e.start(original.known, changed.known)
+	if err := e.start(original.known, changed.known); err != nil {
+		return fail(err)
+	}
 	ends, err := original.run(f, e.initial())
 	if err != nil {
 		return fail(fmt.Errorf("original: %w", err))

@@ -231,6 +231,9 @@ func (s *side) advance(st *state) ([]*state, error) {
 			return nil, errors.New("control runs off the end of the function")
 		}
 		in := &fr.f.insns[fr.at]
+		if unanswered(in) {
+			return nil, errors.New("asks for what this kernel does not have")
+		}
 		switch class := in.OpCode.Class(); {
 		case in.IsExit():
 			return []*state{s.leave(st)}, nil

@@ -18,6 +18,11 @@ type application struct {
 func (e *engine) apply(st *state, op string, bits int, place func(bit int) uint32, args ...bdd.Word) bdd.Word {
 	list := e.applied[op]
 	for i := range list {
+		if slices.Equal(list[i].args, args) {
+			return list[i].result
+		}
+	}
+	for i := range list {
 		if e.same(st, list[i].args, args) {
 			return list[i].result
 		}
@@ -108,13 +113,23 @@ func (e *engine) word(st *state, op string, exact func(a, b *bdd.Word) bdd.Word,
 	}
 	var out bdd.Word
 	before := e.m.Nodes()
-	if exact == nil || !e.m.Within(opNodes, func() { out = exact(&a, &b) }) {
+	if exact == nil || !e.m.Within(e.room(&a, &b), func() { out = exact(&a, &b) }) {
 		return e.apply(st, op, 64, place, a, b)
 	}
 	if e.m.Nodes()-before > dear {
 		e.applied[op] = append(e.applied[op], application{args, out})
 	}
 	return out
+}
+
+// room is how many nodes an operation may take: a constant can not make much of a
+// word.
+func (e *engine) room(a, b *bdd.Word) int {
+	_, ok := a.Constant()
+	if _, also := b.Constant(); ok || also {
+		return e.tryNodes()
+	}
+	return opNodes
 }
 
 // An operation that takes more nodes than dear is remembered, and one that takes
