@@ -107,17 +107,29 @@ func (e *engine) word(st *state, op string, exact func(a, b *bdd.Word) bdd.Word,
 	}
 	args := []bdd.Word{a, b}
 	for _, known := range e.applied[op] {
-		if e.same(st, known.args, args) {
+		if e.same(st, known.args, args) || commutes[op] && e.same(st, known.args, []bdd.Word{b, a}) {
 			return known.result
 		}
 	}
 	var out bdd.Word
 	before := e.m.Nodes()
-	if exact == nil || !e.m.Within(e.room(&a, &b), func() { out = exact(&a, &b) }) {
+	if exact == nil || !e.m.Within(e.room(&a, &b), func() { out = exact(&a, &b) }) && !e.m.Within(e.room(&a, &b), func() {
+		simple, also := e.within(st, &a), e.within(st, &b)
+		out = exact(&simple, &also)
+	}) {
 		return e.apply(st, op, 64, place, a, b)
 	}
 	if e.m.Nodes()-before > dear {
 		e.applied[op] = append(e.applied[op], application{args, out})
+	}
+	return out
+}
+
+// within is a word that is the same wherever the state's condition holds, and most
+// likely less to know.
+func (e *engine) within(st *state, w *bdd.Word) (out bdd.Word) {
+	for i, f := range w {
+		out[i] = e.m.Restrict(f, st.when)
 	}
 	return out
 }
