@@ -257,16 +257,28 @@ func (m *Manager) Xor(f, g Ref) Ref { return m.If(f, g.Not(), g) }
 
 // Restrict is a function that is f wherever care holds, and elsewhere whatever
 // makes it small (Coudert, Madre: A Unified Framework for the Formal Verification
-// of Sequential Circuits, ICCAD 1990).
+// of Sequential Circuits, ICCAD 1990). It gives up where that is much work.
 func (m *Manager) Restrict(f, care Ref) Ref {
-	if care == False {
-		return False
-	}
-	return m.restrict(f, care, make(map[[2]Ref]Ref))
+	return m.RestrictWord(&Word{f}, care)[0]
 }
 
+// RestrictWord is Restrict for each bit.
+func (m *Manager) RestrictWord(w *Word, care Ref) (out Word) {
+	if care == False {
+		return out
+	}
+	known := make(map[[2]Ref]Ref)
+	for i, f := range w {
+		out[i] = m.restrict(f, care, known)
+	}
+	return out
+}
+
+// maxRestrict is how many pairs of functions Restrict looks at.
+const maxRestrict = 5000
+
 func (m *Manager) restrict(f, care Ref, known map[[2]Ref]Ref) Ref {
-	if care == True || f.index() == 0 || m.full {
+	if care == True || f.index() == 0 || m.full || len(known) > maxRestrict {
 		return f
 	}
 	key := [2]Ref{f, care}

@@ -114,22 +114,13 @@ func (e *engine) word(st *state, op string, exact func(a, b *bdd.Word) bdd.Word,
 	var out bdd.Word
 	before := e.m.Nodes()
 	if exact == nil || !e.m.Within(e.room(&a, &b), func() { out = exact(&a, &b) }) && !e.m.Within(e.room(&a, &b), func() {
-		simple, also := e.within(st, &a), e.within(st, &b)
+		simple, also := e.m.RestrictWord(&a, st.when), e.m.RestrictWord(&b, st.when)
 		out = exact(&simple, &also)
 	}) {
 		return e.apply(st, op, 64, place, a, b)
 	}
 	if e.m.Nodes()-before > dear {
 		e.applied[op] = append(e.applied[op], application{args, out})
-	}
-	return out
-}
-
-// within is a word that is the same wherever the state's condition holds, and most
-// likely less to know.
-func (e *engine) within(st *state, w *bdd.Word) (out bdd.Word) {
-	for i, f := range w {
-		out[i] = e.m.Restrict(f, st.when)
 	}
 	return out
 }
@@ -156,11 +147,17 @@ var commutes = map[string]bool{"add": true, "mul": true, "and": true, "or": true
 
 // test is word for a question.
 func (e *engine) test(st *state, op string, exact func(a, b *bdd.Word) bdd.Ref, a, b bdd.Word) bdd.Ref {
-	w := e.word(st, op, func(a, b *bdd.Word) (w bdd.Word) {
+	asked := func(a, b *bdd.Word) (w bdd.Word) {
 		w[0] = exact(a, b)
 		return w
-	}, a, b)
-	return w[0]
+	}
+	// A walk's checks compare addresses, and all that follows depends on how that
+	// went: one variable is enough to know of it.
+	_, ok := a.Constant()
+	if _, also := b.Constant(); e.meaning.Kernel != nil && !ok && !also {
+		asked = nil
+	}
+	return e.word(st, op, asked, a, b)[0]
 }
 
 // world is what a program has done to all that is not its own: a number for each
