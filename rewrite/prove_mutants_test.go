@@ -59,7 +59,7 @@ func mutate(rng *rand.Rand, in *code.Insn) string {
 // on it shows the difference.
 func TestProverOnMutants(t *testing.T) {
 	rng := random(t)
-	const each = 20
+	const each = 8
 	var found, proved, undecided int
 	for _, n := range nics(t) {
 		source := everyHintSource(t, rng, n.descriptor, hintPrograms(n.descriptor))

@@ -314,7 +314,7 @@ func (s *side) store(st *state, p value, size int, v value) error {
 // frame's start.
 func (s *side) spoil(st *state, p value) {
 	if p.region.kind == packetRegion && s.m.And(st.when, p.word[63]) != bdd.False {
-		st.meta = st.world
+		st.meta, st.near = st.world, st.world
 	}
 }
 

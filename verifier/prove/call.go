@@ -140,13 +140,16 @@ func (s *side) move(st *state, fn asm.BuiltinFunc) {
 		now = s.lengths(st.epoch)
 	}
 	switch fn {
-	case asm.FnXdpAdjustHead, asm.FnXdpAdjustTail:
+	case asm.FnXdpAdjustTail:
 		now.meta = old.meta
+	case asm.FnXdpAdjustHead:
+		now.meta = old.meta
+		st.near = st.world
 	case asm.FnXdpAdjustMeta:
 		now.data = old.data
-		st.meta = st.world
+		st.meta, st.near = st.world, st.world
 	default:
-		st.meta = st.world
+		st.meta, st.near = st.world, st.world
 	}
 	s.spans[st.epoch] = now
 }

@@ -17,7 +17,10 @@ type state struct {
 	// meta is the world that changed the metadata area last, or may have; epoch the
 	// one that moved packet or metadata last. 0 is the packet at entry.
 	meta, epoch world
-	result      value // once frames is empty
+	// near is the world that last changed what lies before the frame's start, or
+	// where that is.
+	near   world
+	result value // once frames is empty
 }
 
 // frame is one activation of a function.
@@ -81,7 +84,7 @@ func (st *state) beside(o *state) bool {
 // merge makes one state of two that are at the same place, nil if there is
 // something that both need and that can not be one value.
 func (e *engine) merge(a, b *state) *state {
-	if a.world != b.world || a.meta != b.meta || a.epoch != b.epoch {
+	if a.world != b.world || a.meta != b.meta || a.near != b.near || a.epoch != b.epoch {
 		return nil
 	}
 	out := a.clone()

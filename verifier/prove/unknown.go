@@ -114,8 +114,9 @@ func (e *engine) word(st *state, op string, exact func(a, b *bdd.Word) bdd.Word,
 	var out bdd.Word
 	before := e.m.Nodes()
 	if exact == nil || !e.m.Within(e.room(&a, &b), func() { out = exact(&a, &b) }) && !e.m.Within(e.room(&a, &b), func() {
-		simple, also := e.m.RestrictWord(&a, st.when), e.m.RestrictWord(&b, st.when)
-		out = exact(&simple, &also)
+		// What is found for these holds for these, on every path.
+		args = []bdd.Word{e.m.RestrictWord(&a, st.when), e.m.RestrictWord(&b, st.when)}
+		out = exact(&args[0], &args[1])
 	}) {
 		return e.apply(st, op, 64, place, a, b)
 	}

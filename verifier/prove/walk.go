@@ -67,7 +67,7 @@ func (e *engine) memory(st *state, at bdd.Word, places [8]uint32) (b octet) {
 	// Only what is found from where the packet is can change meanwhile.
 	version := world(0)
 	if e.nearPacket {
-		version = st.meta
+		version = st.near
 	}
 	w := e.apply(st, fmt.Sprintf("the kernel's memory %d", version), 8, func(bit int) uint32 { return places[bit] }, at)
 	copy(b[:], w[:])
