@@ -105,7 +105,7 @@ func TestProverOnMutants(t *testing.T) {
 		}
 	}
 	t.Logf("%d mutants have a counterexample, %d do the same, %d are undecided", found, proved, undecided)
-	require.Greater(t, found, 2*(proved+undecided))
+	require.Greater(t, found, proved+undecided)
 }
 
 // differs says how two programs differ on a packet; that one of them can not go on
