@@ -133,11 +133,11 @@ func program(before, after *verifier.Subject, f, g *code.Func, meaning Meaning, 
 		result.Reason = err.Error()
 		return result
 	}
-	original, err := newSide(e, before, after, true)
+	original, err := newSide(e, before, true)
 	if err != nil {
 		return fail(err)
 	}
-	changed, err := newSide(e, after, before, false)
+	changed, err := newSide(e, after, false)
 	if err != nil {
 		return fail(err)
 	}

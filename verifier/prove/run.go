@@ -37,7 +37,7 @@ const (
 	maxFrames = 8
 )
 
-func newSide(e *engine, s, other *verifier.Subject, original bool) (*side, error) {
+func newSide(e *engine, s *verifier.Subject, original bool) (*side, error) {
 	out := &side{engine: e, subject: s, original: original, known: make(map[string]bool), funcs: make(map[*code.Func]*function)}
 	for name := range s.Maps {
 		out.known[name] = true
