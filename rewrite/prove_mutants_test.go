@@ -120,3 +120,52 @@ func differs(t *testing.T, original, changed *interpreter, program string, s sam
 	}
 	return got.differ(want)
 }
+
+// The same in the code of walks: what the prover calls right reads what the record
+// says, in a driver's memory laid out by chance. All else it refuses.
+func TestProverOnWalkMutants(t *testing.T) {
+	rng := random(t)
+	const each = 6
+	var refused, proved int
+	for i, w := range walks(t, rng) {
+		m := []machine{runnable[2], foreign[2]}[i%2]
+		programs := hintPrograms(w.descriptor)
+		p := hintProgram{"two", false, programs[0].Hints[:min(2, len(programs[0].Hints))]}
+		object := compileText(t, everyHintSource(t, rng, w.descriptor, []hintProgram{p}), m)
+		rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
+		require.NoError(t, err)
+		packets := worlds(rng, w.kernel)
+		before, err := verifier.ReadObject(object)
+		require.NoError(t, err)
+		for range each {
+			after, err := verifier.ReadObject(rewritten)
+			require.NoError(t, err)
+			require.NoError(t, w.kernel.Answer(after.Unit))
+			fn := after.Unit.Funcs[0]
+			i := rng.IntN(len(fn.Insns))
+			how := mutate(rng, &fn.Insns[i])
+			if how == "" {
+				continue
+			}
+			r, err := prove.Program(before, after, fn.Name, prove.Meaning{Descriptor: w.descriptor, Kernel: w.kernel, Guarded: true}, prove.Limits{})
+			require.NoError(t, err)
+			if !r.Proved {
+				refused++
+				continue
+			}
+			proved++
+			in := newInterpreter(t, rewritten, m.order())
+			require.NoError(t, w.kernel.Answer(in.unit))
+			in.unit.Funcs[0].Insns[i].Instruction = fn.Insns[i].Instruction
+			for _, s := range packets {
+				want := expect(s, w.nic, m.order())
+				want.out(want.both(p.Hints...)...)
+				got, err := in.run(p.Name, s)
+				require.NoError(t, err, "%s %s: instruction %d: %s", w, m, i, how)
+				require.Empty(t, got.differ(want.outcome), "%s %s: instruction %d %v: %s", w, m, i, fn.Insns[i].Instruction, how)
+			}
+		}
+	}
+	t.Logf("%d mutants are not proved, %d do the same", refused, proved)
+	require.Greater(t, refused, proved)
+}
