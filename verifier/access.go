@@ -40,7 +40,7 @@ func (m *Machine) access(fr *frame, in *code.Insn, i int) (err error) {
 	case class == asm.StXClass && mode == asm.AtomicMode && size >= 4:
 		return m.atomic(in.OpCode.AtomicOp(), *dst+off, size, src, &fr.regs[asm.R0])
 	}
-	return errors.New("the instruction is not supported")
+	return fmt.Errorf("%w: the instruction is not supported", ErrUnsupported)
 }
 
 // atomic executes a read-modify-write of RFC 9669 section 5.3.
@@ -67,7 +67,7 @@ func (m *Machine) atomic(op asm.AtomicOp, addr uint64, size int, src, r0 *uint64
 			v = *src
 		}
 	default:
-		return fmt.Errorf("atomic operation %#x is not supported", uint32(op))
+		return fmt.Errorf("%w: atomic operation %#x is not supported", ErrUnsupported, uint32(op))
 	}
 	if err := m.store(addr, size, v); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (m *Machine) callExtern(name string, args [5]uint64) (uint64, error) {
 		fn = externs[name]
 	}
 	if fn == nil {
-		return 0, fmt.Errorf("nothing was given to stand for the extern %s", name)
+		return 0, fmt.Errorf("%w: nothing was given to stand for the extern %s", ErrUnsupported, name)
 	}
 	ret, err := fn(m, args)
 	if err != nil {
@@ -58,7 +58,7 @@ func (m *Machine) callHelper(fn asm.BuiltinFunc, args [5]uint64, defined regset)
 	prototype := prototypes[fn]
 	if helper == nil {
 		if helper = helpers[fn]; helper == nil {
-			return 0, false, fmt.Errorf("helper %v is not supported", fn)
+			return 0, false, fmt.Errorf("%w: helper %v is not supported", ErrUnsupported, fn)
 		}
 		if err := m.takeArguments(c, &prototype, defined); err != nil {
 			return 0, false, fmt.Errorf("%v: %w", fn, err)
@@ -145,7 +145,7 @@ func (m *Machine) takeMemory(c *Call, p *Prototype, i int) (err error) {
 	kind := p.Args[i]
 	use, ok := memoryUse[kind]
 	if !ok {
-		return errors.New("what it takes is not supported")
+		return fmt.Errorf("%w: what it takes is not supported", ErrUnsupported)
 	}
 	size := 0
 	switch {

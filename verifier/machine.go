@@ -35,6 +35,10 @@ type Machine struct {
 	Helpers map[asm.BuiltinFunc]Helper // besides or instead of the Machine's own
 	Externs map[string]Extern          // by name, besides or instead of the Machine's own
 
+	// Step is told of every instruction before it is executed, with the registers as
+	// they are. nil: nobody listens.
+	Step func(f *code.Func, insn int, regs *Registers)
+
 	// Branch is told of every conditional branch with what it compared, of a 32-bit
 	// one the lower halves. nil: nobody listens.
 	Branch func(f *code.Func, insn int, a, b uint64, taken bool)
@@ -81,6 +85,10 @@ func (e *Fault) Error() string {
 }
 
 func (e *Fault) Unwrap() error { return e.Err }
+
+// ErrUnsupported is in the chain of errors about what a Machine does not know: it
+// says nothing of the program.
+var ErrUnsupported = errors.New("not in the model")
 
 // Limits of a run, of which the kernel has the first as MAX_CALL_FRAMES in
 // linux/bpf_verifier.h, the second as MAX_TAIL_CALL_CNT in linux/bpf.h.
@@ -164,7 +172,7 @@ func (m *Machine) layUnit() {
 // frame is one activation of a function.
 type frame struct {
 	place
-	regs    [asm.R10 + 1]uint64
+	regs    Registers
 	defined regset
 	passed  int // may_gotos that fell through
 }
@@ -227,6 +235,9 @@ func (m *Machine) step(fr *frame, i int) (next int, err error) {
 	}
 	if writes(in).has(asm.R10) {
 		return 0, errors.New("r10 can not be written")
+	}
+	if m.Step != nil {
+		m.Step(fr.f, i, &fr.regs)
 	}
 	if class := in.OpCode.Class(); class.IsJump() {
 		return m.jump(fr, in, i)

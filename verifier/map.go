@@ -127,7 +127,7 @@ func (m *Map) check() error {
 	kind, ok := mapTraits[m.Type]
 	switch {
 	case !ok:
-		return fmt.Errorf("map %s is a %v, which is not supported", m.Name, m.Type)
+		return fmt.Errorf("%w: map %s is a %v, which is not supported", ErrUnsupported, m.Name, m.Type)
 	case kind.indexed && m.KeySize != 4:
 		return fmt.Errorf("map %s is a %v and has a key of %d bytes, wanted 4", m.Name, m.Type, m.KeySize)
 	case kind.prefixes && m.KeySize < 5:

@@ -79,7 +79,7 @@ func mapUpdate(m *Machine, c *Call) (uint64, error) {
 		return 0, err
 	}
 	if c.Args[3]&locked != 0 {
-		return 0, fmt.Errorf("of map %s with BPF_F_LOCK is not supported", mp.Name)
+		return 0, fmt.Errorf("%w: of map %s with BPF_F_LOCK is not supported", ErrUnsupported, mp.Name)
 	}
 	return errno(mp.update(c.mem[1], c.mem[2], m.Unit.Order, c.Args[3])), nil
 }
@@ -337,5 +337,5 @@ func ringbufQuery(_ *Machine, c *Call) (uint64, error) {
 	case ringSize:
 		return uint64(mp.MaxEntries), nil
 	}
-	return 0, fmt.Errorf("%v of anything but what is there and the size is not supported", asm.FnRingbufQuery)
+	return 0, fmt.Errorf("%w: %v of anything but what is there and the size is not supported", ErrUnsupported, asm.FnRingbufQuery)
 }

@@ -3,8 +3,10 @@ package verifier
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
@@ -54,6 +56,23 @@ func ReadObject(raw []byte) (*Subject, error) {
 	return s, nil
 }
 
+// NewSubject is about the programs of a CollectionSpec, whose wide loads name their
+// maps by themselves.
+func NewSubject(u *code.Unit, maps map[string]*ebpf.MapSpec) *Subject {
+	s := &Subject{Unit: u, Maps: maps, refs: make(map[*code.Func][]reference)}
+	for _, f := range u.Funcs {
+		refs := make([]reference, len(f.Insns))
+		for i := range f.Insns {
+			in := &f.Insns[i]
+			if name := in.Reference(); in.OpCode.IsDWordLoad() && maps[name] != nil {
+				refs[i] = reference{name, in.Src == asm.PseudoMapValue}
+			}
+		}
+		s.refs[f] = refs
+	}
+	return s
+}
+
 // MapAt tells which map the wide load at instruction i of f refers to, "" when
 // it refers to none. With value set, it is the address of that map's first value,
 // to which the instruction's constant is added.
@@ -63,4 +82,19 @@ func (s *Subject) MapAt(f *code.Func, i int) (name string, value bool) {
 		return "", false
 	}
 	return refs[i].name, refs[i].value
+}
+
+// Clone returns a subject with instructions of its own; the maps' descriptions are
+// shared.
+func (s *Subject) Clone() *Subject {
+	unit := *s.Unit
+	c := &Subject{Unit: &unit, Maps: s.Maps, refs: make(map[*code.Func][]reference)}
+	unit.Funcs = make([]*code.Func, len(s.Unit.Funcs))
+	for i, f := range s.Unit.Funcs {
+		own := *f
+		own.Insns = slices.Clone(f.Insns)
+		unit.Funcs[i] = &own
+		c.refs[&own] = s.refs[f]
+	}
+	return c
 }
