@@ -73,7 +73,7 @@ func TestRealKernels(t *testing.T) {
 			for i := range record {
 				record[i] = byte(rng.Uint32())
 			}
-			k.Settle(record)
+			k.Settle(record, binary.LittleEndian)
 			rxq, dev := k.Places["xdp_buff.rxq"], k.Places["xdp_rxq_info.dev"]
 			queues := k.Places["net_device._rx"]
 			m := &verifier.Machine{Unit: follow(rxq.Offset, dev.Offset, queues.Offset), Packet: make([]byte, 64)}

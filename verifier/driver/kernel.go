@@ -28,11 +28,11 @@ type Kernel struct {
 
 // Where Random puts things.
 const (
-	structSize  = 8192
-	embedded    = 4096 // where structs in structs lie
-	apart       = 2048 // and how far from each other
-	wrapped     = 2048 // where members lie that are behind an xdp_buff
+	structSize  = 6144
 	memberSlots = 120  // of 8 bytes
+	wrapped     = 1024 // where members lie that are behind an xdp_buff
+	embedded    = 2048 // where structs in structs lie
+	apart       = 1024 // and how far from each other
 )
 
 // Random makes a kernel that a walk is for and whose members lie wherever chance
@@ -148,4 +148,10 @@ func (k *Kernel) isWrapper(typ string) bool {
 	return slices.ContainsFunc(k.Walk.Steps, func(s layouts.Step) bool {
 		return s.Type == typ && s.Op == layouts.Copy && s.A.Kind == layouts.Named && s.A.Value == layouts.XDP
 	})
+}
+
+// Proves tells whether a check of the walk shows the queue to be the driver's: no
+// packet in generic mode comes past it.
+func (k *Kernel) Proves() bool {
+	return slices.ContainsFunc(k.Walk.Steps, func(s layouts.Step) bool { return s.Strict == layouts.Own })
 }

@@ -12,29 +12,24 @@ import (
 )
 
 // memory lays a packet's structures out: it goes through the steps of the walk
-// and makes each come to what the record says.
+// and makes each come to what the record says. Every struct has memory of its own,
+// so that whoever reads beside one is seen.
 type memory struct {
 	*Packet
-	rng   *rand.Rand
-	order binary.ByteOrder
-	bytes []byte
-	base  uint64
-	rooms int
-	at    map[string]uint64 // values of the walk
-	data  uint64            // where the packet started
-	full  bool              // there was no room
+	m             *verifier.Machine
+	rng           *rand.Rand
+	order         binary.ByteOrder
+	before, after int               // bytes of memory on either side of a struct's address
+	at            map[string]uint64 // values of the walk
+	data          uint64            // where the packet started
+	err           error             // that there is no more memory
 }
-
-const (
-	room  = 1 << 14 // memory for each struct that a walk comes to
-	rooms = 16
-)
 
 // noise fills a driver's memory, and is made once: what is read without being
 // meant is no zero.
 var noise = sync.OnceValue(func() []byte {
 	rng := rand.New(rand.NewPCG(0, 0))
-	b := make([]byte, rooms*room)
+	b := make([]byte, 1<<14)
 	for i := 0; i < len(b); i += 8 {
 		binary.LittleEndian.PutUint64(b[i:], rng.Uint64())
 	}
@@ -42,34 +37,55 @@ var noise = sync.OnceValue(func() []byte {
 })
 
 func newMemory(p *Packet, m *verifier.Machine) (*memory, error) {
-	mem := &memory{Packet: p, rng: rand.New(rand.NewPCG(p.Seed, 0)), at: map[string]uint64{}, order: m.Unit.Order}
-	mem.bytes = append([]byte(nil), noise()...)
-	var err error
-	if mem.base, err = m.ReadOnly("the driver's memory", mem.bytes); err != nil {
-		return nil, err
-	}
+	mem := &memory{Packet: p, m: m, rng: rand.New(rand.NewPCG(p.Seed, 0)), at: map[string]uint64{}, order: m.Unit.Order}
+	mem.before, mem.after = p.Kernel.extent()
 	mem.build()
-	if mem.full {
-		return nil, errors.New("the walk comes to more structs than the model has room for")
-	}
 	if mem.data == 0 { // no step has asked
-		mem.data = mem.order.Uint64(mem.bytes[mem.at[layouts.XDP]+mem.offset(xdpData.Member)-mem.base:])
+		if _, data := mem.member(xdpData); data != nil {
+			mem.data = mem.order.Uint64(data)
+		}
 	}
-	return mem, nil
+	return mem, mem.err
+}
+
+// extent is how much memory a struct needs: as far as members go, of a struct in a
+// struct as well, and back to the start of what it may be a member of.
+func (k *Kernel) extent() (before, after int) {
+	const slack = 512 // beside a descriptor, and for sizes
+	inner, outer := 0, 0
+	for _, p := range k.Places {
+		if p.Integer {
+			inner = max(inner, p.Offset)
+		} else {
+			outer = max(outer, p.Offset)
+		}
+	}
+	for _, s := range k.Walk.Steps {
+		switch {
+		case s.Op == layouts.ContainerOf:
+			before = max(before, k.Places[s.B.Member.String()].Offset)
+		case s.Op == layouts.Sub64: // bytes in front of the packet
+			before = max(before, mostBytes)
+		case s.B.Kind == layouts.SizeOf: // what lies behind a struct
+			outer = max(outer, k.Sizes[s.B.Member.Type]+int(s.B.N))
+		}
+	}
+	return before + slack, inner + outer + k.Descriptor.Size + slack
 }
 
 // moveTo is what bpf_xdp_adjust_head does to the xdp_buff.
 func (b *memory) moveTo(head int) { b.put(xdpData, b.data+uint64(head)) }
 
-// room is memory for another struct, in the middle of what is kept for it: a
-// walk may go to either side.
+// room is memory for another struct.
 func (b *memory) room() uint64 {
-	if b.rooms == rooms {
-		b.full = true
-		b.rooms = 0
+	from := b.rng.IntN(8) * 8
+	data := make([]byte, 0, b.before+b.after)
+	for len(data) < b.before+b.after {
+		data = append(data, noise()[from:min(len(noise()), from+b.before+b.after-len(data))]...)
 	}
-	b.rooms++
-	return b.base + uint64((b.rooms-1)*room+room/4)
+	at, err := b.m.ReadOnly("the driver's memory", data)
+	b.err = errors.Join(b.err, err)
+	return at + uint64(b.before)
 }
 
 // member is where a member of the struct at a value lies, nil where that value is
@@ -80,36 +96,57 @@ func (b *memory) member(o layouts.Operand) (p kernel.Place, mem []byte) {
 		m.Type = typ
 	}
 	p, ok := b.Kernel.Places[m.String()]
-	at := b.at[o.Value] + uint64(p.Offset) - b.base
-	if !ok || b.at[o.Value] == 0 || at > uint64(len(b.bytes)-p.Size) {
+	if !ok || b.at[o.Value] == 0 {
 		return p, nil
 	}
-	return p, b.bytes[at : at+uint64(p.Size)]
+	mem, _ = b.m.Bytes(b.at[o.Value]+uint64(p.Offset), p.Size, false)
+	return p, mem
 }
 
 // put writes a member of the struct at a value.
 func (b *memory) put(o layouts.Operand, v uint64) {
 	p, mem := b.member(o)
-	if mem == nil {
-		return
+	putMember(mem, p, o.Int, b.order, v)
+}
+
+// putMember writes a number into the bytes of a member, if there are any.
+func putMember(mem []byte, p kernel.Place, form layouts.Integer, order binary.ByteOrder, v uint64) {
+	order = orderOf(form, order)
+	if p.Bits > 0 && mem != nil {
+		shift, mask := bitField(mem, p, order)
+		v = number64(mem, order)&^mask | v<<shift&mask
 	}
-	order := b.order
-	switch o.Int.Order {
-	case layouts.LittleEndian:
-		order = binary.LittleEndian
-	case layouts.BigEndian:
-		order = binary.BigEndian
+	putNumber(mem, order, v)
+}
+
+func readMember(mem []byte, p kernel.Place, form layouts.Integer, order binary.ByteOrder) uint64 {
+	order = orderOf(form, order)
+	v := number64(mem, order)
+	if p.Bits > 0 {
+		shift, mask := bitField(mem, p, order)
+		v = v & mask >> shift
 	}
-	if p.Bits == 0 {
-		putNumber(mem, order, v)
-		return
-	}
-	shift := p.Bit
+	return v
+}
+
+// bitField is where a bit-field lies in the number that its bytes are.
+func bitField(mem []byte, p kernel.Place, order binary.ByteOrder) (shift int, mask uint64) {
+	shift = p.Bit
 	if order == binary.BigEndian {
 		shift = 8*len(mem) - p.Bit - p.Bits
 	}
-	mask := ones(p.Bits) << shift
-	putNumber(mem, order, number64(mem, order)&^mask|v<<shift&mask)
+	return shift, ones(p.Bits) << shift
+}
+
+// orderOf is the byte order of a member on a machine.
+func orderOf(form layouts.Integer, machine binary.ByteOrder) binary.ByteOrder {
+	switch form.Order {
+	case layouts.LittleEndian:
+		return binary.LittleEndian
+	case layouts.BigEndian:
+		return binary.BigEndian
+	}
+	return machine
 }
 
 // putNumber writes as many low bytes of v as there is room for.
@@ -183,8 +220,8 @@ func (b *memory) build() {
 			b.put(o, b.state(i))
 		}
 	}
-	if d.Size > 0 && b.at[layouts.Desc] != 0 {
-		copy(b.bytes[b.at[layouts.Desc]-b.base:], b.Record[:d.Size])
+	if desc, err := b.m.Bytes(b.at[layouts.Desc], d.Size, false); err == nil {
+		copy(desc, b.Record)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/hintjit/hintjit/internal/kernel"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/verifier"
 )
@@ -44,12 +45,33 @@ func (p *Packet) Unguarded() bool {
 }
 
 // Settle makes a record say of each state what it can be on this kernel: of a
-// comparison 0 or 1, of a member what fits into it, of what is not on the way 0.
-func (k *Kernel) Settle(record []byte) {
+// comparison 0 or 1, of a member what fits into it, of what is not on the way 0; and
+// where members of a union lie in the same bytes, one thing of all.
+func (k *Kernel) Settle(record []byte, order binary.ByteOrder) {
 	d := k.Descriptor
+	memory := map[string][]byte{} // by value of the walk
+	place := func(s layouts.State) (kernel.Place, []byte) {
+		typ, _ := k.Walk.TypeOf(s.At.Value)
+		p, ok := k.Places[layouts.Member{Type: typ, Path: s.At.Member.Path}.String()]
+		if !ok || s.At.Kind != layouts.MemberValue {
+			return p, nil
+		}
+		if missing := p.Offset + p.Size - len(memory[s.At.Value]); missing > 0 {
+			memory[s.At.Value] = append(memory[s.At.Value], make([]byte, missing)...)
+		}
+		return p, memory[s.At.Value][p.Offset:][:p.Size]
+	}
+	state := func(i int) []byte { return record[d.Size+8*i:][:8] }
 	for i, s := range d.State {
-		at := record[d.Size+8*i:][:8]
-		binary.BigEndian.PutUint64(at, binary.BigEndian.Uint64(at)&k.most(s.At))
+		v := binary.BigEndian.Uint64(state(i)) & k.most(s.At)
+		binary.BigEndian.PutUint64(state(i), v)
+		p, mem := place(s)
+		putMember(mem, p, s.At.Int, order, v)
+	}
+	for i, s := range d.State {
+		if p, mem := place(s); mem != nil {
+			binary.BigEndian.PutUint64(state(i), readMember(mem, p, s.At.Int, order))
+		}
 	}
 }
 
@@ -71,8 +93,8 @@ func (k *Kernel) most(at layouts.Operand) uint64 {
 		case step.Name != at.Value:
 		case step.Op == layouts.Same:
 			return 1
-		case step.Op == layouts.Sub64: // bytes of a buffer
-			return 1<<11 - 1
+		case step.Op == layouts.Sub64:
+			return mostBytes
 		case step.A.Kind == layouts.MemberValue && !step.A.Int.Pointer:
 			return ones(step.A.Int.Bits)
 		default:
@@ -81,6 +103,10 @@ func (k *Kernel) most(at layouts.Operand) uint64 {
 	}
 	return 0
 }
+
+// mostBytes of a buffer lie between two places that a walk subtracts; all bits below
+// are set.
+const mostBytes = 1<<11 - 1
 
 func ones(n int) uint64 { return 1<<n - 1 }
 
@@ -105,9 +131,14 @@ func (p *Packet) Attach(m *verifier.Machine) {
 		if !p.Kernel.carries(args[1]) {
 			return 0, fmt.Errorf("type %d is none that memory can be read as here", args[1])
 		}
-		return m.Probe(args[0]), nil
+		if args[0] < pageZero { // faults, and a load that faults gives 0
+			m.Probe(args[0])
+		}
+		return args[0], nil
 	}
 }
+
+const pageZero = 4096
 
 func (k *Kernel) carries(id uint64) bool {
 	for _, carrier := range k.Carriers {

@@ -46,14 +46,7 @@ func choose(types *kernel.Types, l *layouts.Layout) (*layouts.Walk, error) {
 	var names []string
 	for _, w := range l.Walks {
 		names = append(names, w.Name)
-		fits := true
-		for _, q := range w.Has {
-			fits = fits && has(q)
-		}
-		for _, q := range w.Lacks {
-			fits = fits && !has(q)
-		}
-		switch {
+		switch fits := suits(w, has); {
 		case fits && w.Refuse != "":
 			return nil, fmt.Errorf("%s on %s: %s", l.NIC, types.Name(), w.Refuse)
 		case fits:
