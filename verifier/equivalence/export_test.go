@@ -1,0 +1,4 @@
+package equivalence
+
+// Aligned tells which instructions were inserted.
+var Aligned = aligned
