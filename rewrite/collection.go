@@ -25,6 +25,7 @@ func Collection(spec *ebpf.CollectionSpec, opts Options) (*Report, error) {
 		return nil, err
 	}
 	opts.atOnce = true // cilium/ebpf takes no CO-RE records but its own
+	was := clone(c.unit)
 	report, changed, err := run(c.unit, opts)
 	if err != nil {
 		return nil, err
@@ -32,6 +33,11 @@ func Collection(spec *ebpf.CollectionSpec, opts Options) (*Report, error) {
 	report.order = c.order
 	if !changed {
 		return report, nil
+	}
+	if opts.Verify != nil {
+		if err := verifySpec(spec, was, c.unit, report, opts); err != nil {
+			return nil, err
+		}
 	}
 	programs, err := c.export()
 	if err != nil {

@@ -101,7 +101,8 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 	} else if err := r.know(t, opts, big); err != nil {
 		return nil, err
 	} else if !opts.atOnce {
-		r.fingerprint = (&portable{structs: map[string]*btf.Struct{}}).carrier().record
+		carrier := layouts.Member{Type: r.bind.(*known).ptr.Type}
+		r.fingerprint = (&portable{structs: map[string]*btf.Struct{}}).record(code.TypeIDTarget, carrier, layouts.Integer{})
 		r.nowhere = extern(u, "hintjit_rewritten_for_another_kernel", weak)
 	}
 	r.cast, r.rdonly = extern(u, "bpf_cast_to_kern_ctx", ""), extern(u, "bpf_rdonly_cast", "")

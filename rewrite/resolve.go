@@ -24,15 +24,9 @@ type target struct {
 
 // resolve turns the options into a target.
 func resolve(opts Options, u *code.Unit) (*target, error) {
-	l := opts.Layout
-	if l == nil {
-		if opts.NIC == "" {
-			return nil, usagef("no NIC named: want one of %s", strings.Join(layouts.Names(), ", "))
-		}
-		var err error
-		if l, err = layouts.Shipped(opts.NIC); err != nil {
-			return nil, &UsageError{err.Error()}
-		}
+	l, err := layoutOf(opts)
+	if err != nil {
+		return nil, err
 	}
 	d, err := l.Descriptor(opts.Descriptor)
 	if err != nil {
@@ -43,6 +37,20 @@ func resolve(opts Options, u *code.Unit) (*target, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+func layoutOf(opts Options) (*layouts.Layout, error) {
+	if opts.Layout != nil {
+		return opts.Layout, nil
+	}
+	if opts.NIC == "" {
+		return nil, usagef("no NIC named: want one of %s", strings.Join(layouts.Names(), ", "))
+	}
+	l, err := layouts.Shipped(opts.NIC)
+	if err != nil {
+		return nil, &UsageError{err.Error()}
+	}
+	return l, nil
 }
 
 // hint returns the layout's hint for a member, nil when this NIC never gives

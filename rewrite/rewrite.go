@@ -13,6 +13,7 @@ import (
 	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/verifier"
+	"github.com/hintjit/hintjit/verifier/equivalence"
 )
 
 // Reach is the way a program gets at the descriptor.
@@ -38,6 +39,10 @@ type Options struct {
 	// covers, when it is loaded; Collection wants it.
 	Kernel *Kernel
 	Guard  Guard // of the walk, "": GuardOn
+	// Verify runs every program as it was and as it was rewritten side by side, and
+	// makes it an error (NotEquivalentError) when they differ or can not be run; nil:
+	// leave it. Package equivalence says what is compared.
+	Verify *equivalence.Options
 
 	atOnce bool // no loader answers CO-RE records afterwards: the kernel has to be known
 	Strict bool // warnings are errors
@@ -53,6 +58,7 @@ type Report struct {
 	Never      []Absent // standard hints that it never holds
 	Programs   []ProgramReport
 	Warnings   []string
+	Verified   *equivalence.Report // what Options.Verify found
 
 	unit  *code.Unit       // all that was read, as it is now
 	order map[string][]int // program -> its functions, as a collection has them; nil: the loader puts them together
@@ -97,25 +103,40 @@ type Absent struct{ Hint, Why string }
 // Object rewrites an ELF object and returns the new one. in is not changed. An
 // object without hints comes back as it is.
 func Object(in []byte, opts Options) (out []byte, report *Report, err error) {
-	file, err := object.Parse(in)
-	if err != nil {
-		return nil, nil, &UsageError{err.Error()}
+	out, report, u, err := rewriteObject(in, opts)
+	if err != nil || opts.Verify == nil {
+		return out, report, err
 	}
-	u := file.Unit()
-	report, changed, err := run(u, opts)
-	if err != nil {
+	if report.Verified, err = verifyObject(in, out, u, report, opts, *opts.Verify); err != nil {
 		return nil, nil, err
 	}
-	if !changed {
-		return in, report, nil
-	}
-	if out, err = file.Encode(u); err != nil {
-		return nil, nil, encodeError(err)
-	}
-	if err := verifier.CheckObject(in, out, removed(opts)); err != nil {
-		return nil, nil, fmt.Errorf("the rewritten object breaks a rule, which is a fault of hintjit: %w", err)
+	if !report.Verified.Equivalent() {
+		return nil, nil, &NotEquivalentError{report.Verified}
 	}
 	return out, report, nil
+}
+
+// rewriteObject also returns the unit that the object was made of.
+func rewriteObject(in []byte, opts Options) (out []byte, report *Report, u *code.Unit, err error) {
+	file, err := object.Parse(in)
+	if err != nil {
+		return nil, nil, nil, &UsageError{err.Error()}
+	}
+	u = file.Unit()
+	report, changed, err := run(u, opts)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if !changed {
+		return in, report, u, nil
+	}
+	if out, err = file.Encode(u); err != nil {
+		return nil, nil, nil, encodeError(err)
+	}
+	if err := verifier.CheckObject(in, out, removed(opts)); err != nil {
+		return nil, nil, nil, fmt.Errorf("the rewritten object breaks a rule, which is a fault of hintjit: %w", err)
+	}
+	return out, report, u, nil
 }
 
 // encodeError tells what to do about a branch that became too long.

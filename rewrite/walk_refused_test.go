@@ -14,6 +14,7 @@ import (
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier/driver"
+	"github.com/hintjit/hintjit/verifier/equivalence"
 )
 
 // reader is a program that reads one hint, in a section and under a licence.
@@ -149,6 +150,23 @@ func TestCarrierEnds(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Kernel: types})
 	require.ErrorContains(t, err, "and pt_regs, as which memory is read on this kernel, has 16")
+}
+
+// With a carrier that is large enough an object for an old kernel runs there: it knows
+// the kernel by that struct, whichever it is.
+func TestOldCarrier(t *testing.T) {
+	l := shipped(t, "i40e")
+	k := driver.Random(random(t), l.Descriptors[0], l.Walks[0])
+	k.Sizes["linux_mib"] = 1 << 14
+	types, err := rewrite.OpenKernel(typesOf(t, k, true))
+	require.NoError(t, err)
+	carrier, err := types.Carrier()
+	require.NoError(t, err)
+	require.Equal(t, "linux_mib", carrier.Type)
+	r, err := rewrite.Verify(reader(t, "xdp", "GPL"), nil, rewrite.Options{NIC: "i40e", Kernel: types}, equivalence.Options{Runs: 50})
+	require.NoError(t, err)
+	require.Nil(t, r.Programs[0].Counterexample)
+	require.True(t, r.Equivalent(), "%v", r.Programs[0].NotVerified)
 }
 
 // A member that lies farther than a load's offset can say is not read elsewhere.
