@@ -52,6 +52,7 @@ func rootCommand() *cobra.Command {
 		Long: `hintjit rewrites BPF programs that read hints (h->rx_hash, h->vlan_tci ...) into
 programs that read the receive descriptor of one NIC.`,
 		Example: `  hintjit rewrite prog.o --nic i40e     write prog.i40e.o
+  hintjit verify prog.o --nic i40e      run it before and after, side by side
   hintjit load prog.o --dev eth0        rewrite it for that interface's NIC and attach it
   hintjit selftest --dev eth0           hold that NIC's hints against what else tells of its packets
   hintjit explain prog.o --nic i40e     say what the verifier's log on standard input means
@@ -77,7 +78,7 @@ programs that read the receive descriptor of one NIC.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(cmd.CommandPath()+" --help lists the flags", "%w", err)
 	})
-	root.AddCommand(rewriteCommand(), loadCommand(), explainCommand(), selftestCommand(), nicsCommand(), demoCommand(), versionCommand())
+	root.AddCommand(rewriteCommand(), verifyCommand(), loadCommand(), explainCommand(), selftestCommand(), nicsCommand(), demoCommand(), versionCommand())
 	return root
 }
 

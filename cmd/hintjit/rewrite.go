@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,8 @@ type rewriteFlags struct {
 	sections   []string
 	strict     bool
 	diff       bool
+	verify     bool
+	verifyHow
 }
 
 func rewriteCommand() *cobra.Command {
@@ -56,6 +59,8 @@ written when the rewrite fails. What was done is told on standard error.`,
 	flags.StringVarP(&f.out, "output", "o", "", "write to `OUT.o`, or to standard output: - (default PROG.NIC.o)")
 	flags.BoolVar(&f.strict, "strict", false, "make warnings errors")
 	flags.BoolVar(&f.diff, "diff", false, "show on standard output what became of each program")
+	flags.BoolVar(&f.verify, "verify", false, "run each program before and after side by side, and write only what does the same")
+	f.verifyHow.add(flags)
 	return cmd
 }
 
@@ -88,7 +93,15 @@ func (f *rewriteFlags) run(stdin io.Reader, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if f.verify {
+		how := f.how()
+		opts.Verify = &how
+	}
 	rewritten, report, err := rewrite.Object(object, opts)
+	var differ *rewrite.NotEquivalentError
+	if errors.As(err, &differ) {
+		return errors.Join(writeVerified(stderr, f.inName(), differ.Report), notEquivalent(f.inName(), differ.Report))
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.inName(), err)
 	}
@@ -101,6 +114,11 @@ func (f *rewriteFlags) run(stdin io.Reader, stdout, stderr io.Writer) error {
 		return err
 	}
 	summarize(stderr, f.inName(), out, report)
+	if report.Verified != nil {
+		if err := writeVerified(stderr, f.inName(), report.Verified); err != nil {
+			return err
+		}
+	}
 	if f.diff {
 		return writeDiffs(stdout, report)
 	}
