@@ -84,15 +84,28 @@ func (s *scene) oddMeta(rng *rand.Rand, from *Input) *Input {
 		return b
 	}
 	switch rng.IntN(4) {
-	case 0, 1: // and who reads on regardless finds the rest in the packet
+	case 0: // and who reads on regardless finds the rest in the packet,
 		cut := 4 * rng.IntN(max(words, 1))
 		in.Packet = slices.Concat(in.Meta[cut:], in.Packet)
 		in.Meta = in.Meta[:cut]
+	case 1:
+		return cutShort(from, 1+rng.IntN(3))
 	case 2:
 		in.Meta = append(in.Meta, more()...)
 	case 3:
 		in.Meta = append(more(), in.Meta...)
 	}
+	return in
+}
+
+// cutShort is an input whose metadata lacks words of the descriptor at its end. They
+// start the packet: who reads on regardless finds them, and where they are no longer
+// than two addresses the packet stays what it was.
+func cutShort(from *Input, words int) *Input {
+	in := from.clone()
+	cut := max(0, len(in.Meta)-4*words)
+	copy(in.Packet, in.Meta[cut:])
+	in.Meta = in.Meta[:cut]
 	return in
 }
 

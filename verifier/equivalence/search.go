@@ -40,6 +40,8 @@ func (s *search) run(budget int) (*Difference, *Input) {
 	for budget > 0 {
 		var in *Input
 		switch {
+		case len(s.corpus) > 0 && s.rng.IntN(5) == 0:
+			in = s.mutated()
 		case len(s.queue) > 0 && (len(seeds) == 0 || s.rng.IntN(2) == 0):
 			in, s.queue = s.queue[0], s.queue[1:]
 		case len(seeds) > 0:
@@ -168,6 +170,9 @@ func (s *search) follow(in *Input, halves []comparison, seen []lookedUp, grew bo
 		s.tried[key] += len(made)
 		next = append(next, made...)
 	}
+	if grew && s.way == nil {
+		next = append(next, cutShort(in, 1), cutShort(in, 2))
+	}
 	if grew {
 		s.queue = append(next, s.queue[:min(len(s.queue), long)]...)
 	} else {
@@ -200,7 +205,7 @@ func (s *search) mutated() *Input {
 	}
 	in := s.corpus[s.rng.IntN(len(s.corpus))].clone()
 	for range 1 + s.rng.IntN(3) {
-		switch s.rng.IntN(8) {
+		switch s.rng.IntN(9) {
 		case 0:
 			in.Packet = someFrame(s.rng)
 		case 1:
@@ -223,6 +228,10 @@ func (s *search) mutated() *Input {
 				}
 			}
 		case 7:
+			if s.way == nil {
+				in = s.oddMeta(s.rng, in)
+			}
+		case 8:
 			in.Seed, in.Queue, in.Ifindex = s.rng.Uint64(), s.rng.Uint32N(8), 1+s.rng.Uint32N(8)
 		}
 	}
