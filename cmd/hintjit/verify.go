@@ -17,17 +17,19 @@ import (
 
 // verifyHow is how hard to look for a difference.
 type verifyHow struct {
-	runs int
-	seed uint64
+	runs  int
+	seed  uint64
+	prove bool
 }
 
 func (f *verifyHow) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.runs, "runs", equivalence.DefaultRuns, "run each program `N` times, for each way to the descriptor")
 	flags.Uint64Var(&f.seed, "seed", 1, "`N` to choose the inputs by: another one, other inputs")
+	flags.BoolVar(&f.prove, "prove", true, "prove it for all inputs, too, where that can be done")
 }
 
 func (f *verifyHow) how() equivalence.Options {
-	return equivalence.Options{Runs: f.runs, Seed: f.seed}
+	return equivalence.Options{Runs: f.runs, Seed: f.seed, Prove: f.prove}
 }
 
 func verifyCommand() *cobra.Command {
@@ -96,7 +98,7 @@ func notEquivalent(in string, report *equivalence.Report) error {
 		switch {
 		case p.Counterexample != nil:
 			differ++
-		case len(p.NotVerified) > 0:
+		case p.Unknown():
 			unknown++
 		}
 	}
@@ -134,6 +136,11 @@ func writeRuns(w io.Writer, p *equivalence.ProgramReport) {
 	if len(p.Ways) > 0 {
 		writeWrapped(w, "    walks ", strings.Join(p.Ways, ", "))
 	}
+	for _, proof := range p.Proofs {
+		if !proof.Proved {
+			writeWrapped(w, "    not proved"+onWay(proof.Way)+": ", proof.Reason)
+		}
+	}
 	if p.Refused > 0 {
 		fmt.Fprintf(w, "    refused %d times of %d on kernels without a sound way\n", p.Refused, p.Refusals)
 	}
@@ -147,12 +154,22 @@ func writeRuns(w io.Writer, p *equivalence.ProgramReport) {
 	}
 }
 
+func onWay(way string) string {
+	if way == "" {
+		return ""
+	}
+	return " on walk " + way
+}
+
 func verdict(p *equivalence.ProgramReport) string {
 	switch {
 	case p.Counterexample != nil:
 		return fmt.Sprintf("DIFFERS after %d runs", p.Runs)
-	case len(p.NotVerified) > 0:
+	case p.Unknown():
 		return fmt.Sprintf("not verified, %d runs of %d could be compared", p.Comparable, p.Runs)
+	}
+	if p.Proved() {
+		return fmt.Sprintf("the same in %d runs, and proved for all inputs", p.Comparable)
 	}
 	return fmt.Sprintf("the same in %d runs", p.Comparable)
 }

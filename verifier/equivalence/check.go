@@ -10,6 +10,7 @@ import (
 
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/verifier"
+	"github.com/hintjit/hintjit/verifier/prove"
 )
 
 // Options say how hard to look.
@@ -20,6 +21,10 @@ type Options struct {
 	// Hints are those whose presence is counted; nil: all that a program has members
 	// for.
 	Hints []string
+	// Prove says to try to prove after the runs, within Limits, that no input at all
+	// makes a difference.
+	Prove  bool
+	Limits prove.Limits
 }
 
 // DefaultRuns are enough for what examples and tests have; docs/command.md has the
@@ -95,6 +100,11 @@ func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene
 		}
 		refused, hinted := p.Refused, s.hinted
 		d, in := s.run(runs)
+		if d == nil && opts.Prove && !s.refused() {
+			if d, in, err = s.prove(before, opts.Limits); err != nil {
+				return nil, err
+			}
+		}
 		if d != nil {
 			p.Counterexample = s.explain(d, in)
 			return p, nil

@@ -12,12 +12,16 @@ type Report struct {
 	Programs []*ProgramReport
 }
 
-// Equivalent tells whether every program was run and no two runs differed.
+// Equivalent tells whether every program was run, or proved, and no two runs
+// differed.
 func (r *Report) Equivalent() bool {
 	return !slices.ContainsFunc(r.Programs, func(p *ProgramReport) bool {
-		return p.Counterexample != nil || len(p.NotVerified) > 0
+		return p.Counterexample != nil || p.Unknown()
 	})
 }
+
+// Unknown tells whether it is not known if the program does the same.
+func (r *ProgramReport) Unknown() bool { return len(r.NotVerified) > 0 && !r.Proved() }
 
 // ProgramReport is about one program.
 type ProgramReport struct {
@@ -37,6 +41,7 @@ type ProgramReport struct {
 	Uncovered     []Gap // of what was inserted
 	// NotVerified says why the program counts as not verified.
 	NotVerified    []string
+	Proofs         []Proof // of each way on which it runs, where proving was asked for
 	Counterexample *Counterexample
 }
 
