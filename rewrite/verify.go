@@ -86,7 +86,7 @@ func verify(before, after *verifier.Subject, report *Report, opts Options, how e
 	for _, p := range report.Programs {
 		how.Hints = append(how.Hints, p.Hints...)
 	}
-	return equivalence.Check(before, after, t, how)
+	return equivalence.Check(before, after, t, how), nil
 }
 
 // takeOrigins tells which instructions of an object were inserted, as the passes

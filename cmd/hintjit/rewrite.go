@@ -60,7 +60,7 @@ written when the rewrite fails. What was done is told on standard error.`,
 	flags.BoolVar(&f.strict, "strict", false, "make warnings errors")
 	flags.BoolVar(&f.diff, "diff", false, "show on standard output what became of each program")
 	flags.BoolVar(&f.verify, "verify", false, "run each program before and after side by side, and write only what does the same")
-	f.verifyHow.add(flags)
+	f.addHow(flags)
 	return cmd
 }
 

@@ -22,7 +22,8 @@ type verifyHow struct {
 	prove bool
 }
 
-func (f *verifyHow) add(flags *pflag.FlagSet) {
+// addHow adds the flags for it.
+func (f *verifyHow) addHow(flags *pflag.FlagSet) {
 	flags.IntVar(&f.runs, "runs", equivalence.DefaultRuns, "run each program `N` times, for each way to the descriptor")
 	flags.Uint64Var(&f.seed, "seed", 1, "`N` to choose the inputs by: another one, other inputs")
 	flags.BoolVar(&f.prove, "prove", true, "prove it for all inputs, too, where that can be done")
@@ -59,7 +60,7 @@ Nothing is written. The command succeeds when no program did anything else.`,
 	flags.SortFlags = false
 	f.targetFlags(flags)
 	flags.StringVar(&rewritten, "rewritten", "", "take what PROG.o was rewritten to, with the same flags, from `OUT.o`")
-	f.verifyHow.add(flags)
+	f.addHow(flags)
 	return cmd
 }
 

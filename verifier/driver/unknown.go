@@ -31,7 +31,7 @@ func Unknown(rng *rand.Rand, l *layouts.Layout) []*Kernel {
 		from := Random(rng, d, w)
 		for _, q := range w.Has {
 			add(from, func(k *Kernel) {
-				delete(k.Places, q.Member.String())
+				delete(k.Places, q.String())
 				if len(q.Path) == 0 {
 					delete(k.Sizes, q.Type)
 				}
@@ -50,7 +50,7 @@ func (k *Kernel) fits(w *layouts.Walk) bool {
 		if len(q.Path) == 0 {
 			return k.Sizes[q.Type] > 0
 		}
-		_, ok := k.Places[q.Member.String()]
+		_, ok := k.Places[q.String()]
 		return ok
 	})
 }

@@ -15,9 +15,9 @@ func putNumber(b []byte, order binary.ByteOrder, v uint64) {
 	}
 }
 
-func appendNumber(b []byte, order binary.ByteOrder, v uint64, size int) []byte {
-	b = append(b, make([]byte, size)...)
-	putNumber(b[len(b)-size:], order, v)
+func numberBytes(order binary.ByteOrder, v uint64, size int) []byte {
+	b := make([]byte, size)
+	putNumber(b, order, v)
 	return b
 }
 

@@ -34,7 +34,7 @@ const DefaultRuns = 3000
 // Check runs the XDP programs of an object as it was and as it was rewritten. In
 // after, an instruction's Origin may say which one of before it is, -1 for an
 // inserted one; where none is said to be inserted, the two are aligned.
-func Check(before, after *verifier.Subject, t *Target, opts Options) (*Report, error) {
+func Check(before, after *verifier.Subject, t *Target, opts Options) *Report {
 	if opts.Runs == 0 {
 		opts.Runs = DefaultRuns
 	}
@@ -45,13 +45,9 @@ func Check(before, after *verifier.Subject, t *Target, opts Options) (*Report, e
 		if !selected(f, opts.Programs) {
 			continue
 		}
-		p, err := checkProgram(before, after, f, scenes, opts)
-		if err != nil {
-			return nil, fmt.Errorf("program %s: %w", f.Name, err)
-		}
-		report.Programs = append(report.Programs, p)
+		report.Programs = append(report.Programs, checkProgram(before, after, f, scenes, opts))
 	}
-	return report, nil
+	return report
 }
 
 // selected tells whether a function is a program to be run, by its name or section
@@ -68,12 +64,12 @@ func selected(f *code.Func, names []string) bool {
 // refusedRuns are enough to see a program refused.
 const refusedRuns = 20
 
-func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene, opts Options) (*ProgramReport, error) {
+func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene, opts Options) *ProgramReport {
 	p := &ProgramReport{Name: f.Name, Section: f.Section, Hints: map[string]Presence{}}
 	g := find(after.Unit, f.Name)
 	if g == nil {
 		p.unverified("the rewritten object has no such program")
-		return p, nil
+		return p
 	}
 	for _, why := range unmodelled(after, g) { // of the original, what the NIC decides is dead
 		p.unverified(why)
@@ -83,7 +79,7 @@ func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene
 		s, err := newSearch(before, after, f.Name, sc, rand.New(rand.NewPCG(opts.Seed, uint64(i))))
 		if err != nil {
 			p.unverified(err.Error())
-			return p, nil
+			return p
 		}
 		s.report, s.own, s.cover, s.counted = p, own, cover, s.declared
 		if opts.Hints != nil {
@@ -107,7 +103,7 @@ func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene
 		}
 		if d != nil {
 			p.Counterexample = s.explain(d, in)
-			return p, nil
+			return p
 		}
 		if s.refused() && p.Refused == refused && s.hinted > hinted && canRefuse(after.Unit, g) {
 			p.unverified(fmt.Sprintf("it is not refused on a kernel for which there is no sound way (%s)", s.name()))
@@ -117,7 +113,7 @@ func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene
 		p.unverified(strings.TrimSuffix(fmt.Sprintf("no run could be compared: %s", p.Fault), ": "))
 	}
 	p.tally(after.Unit, g, cover)
-	return p, nil
+	return p
 }
 
 // canRefuse tells whether a program asks a loader anywhere to refuse it; one that

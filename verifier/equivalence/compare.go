@@ -105,7 +105,7 @@ func differCalls(b, a *event) (what, was, is string) {
 				return name, orNone(b.maps[k]), orNone(a.maps[k])
 			}
 		case verifier.ArgScalar, verifier.ArgSize, verifier.ArgVariadic:
-			if b.args[k] != a.args[k] && !(b.address[k] && a.address[k]) {
+			if b.args[k] != a.args[k] && (!b.address[k] || !a.address[k]) {
 				return name, fmt.Sprintf("%#x", b.args[k]), fmt.Sprintf("%#x", a.args[k])
 			}
 		}

@@ -217,8 +217,7 @@ SEC("xdp") int prog(struct xdp_md *ctx) { return hintjit_rx(ctx)->rx_hash == 3 ?
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := rewritten(t, compile(t, c.text))
-			r, err := equivalence.Check(p.before, p.after, p.target, equivalence.Options{Runs: 50, Seed: seed(t)})
-			require.NoError(t, err)
+			r := equivalence.Check(p.before, p.after, p.target, equivalence.Options{Runs: 50, Seed: seed(t)})
 			require.False(t, r.Equivalent())
 			require.Contains(t, strings.Join(r.Programs[0].NotVerified, "\n"), c.says)
 		})

@@ -100,16 +100,17 @@ func (f *frame) udp(dst uint16) *frame {
 	return f.put(join(f.ports(dst), be16(uint16(8+f.rng.IntN(1400))), f.random(2))...)
 }
 
-func (f *frame) transport(proto byte) *frame {
+func (f *frame) transport(proto byte) {
 	switch proto {
 	case protoTCP:
-		return f.tcp()
+		f.tcp()
 	case protoUDP:
-		return f.udp([]uint16{portDNS, portVXLAN, 443}[f.rng.IntN(3)])
+		f.udp([]uint16{portDNS, portVXLAN, 443}[f.rng.IntN(3)])
 	case protoSCTP:
-		return f.put(join(f.ports(36412), f.random(8))...)
+		f.put(join(f.ports(36412), f.random(8))...)
+	default:
+		f.put(join([]byte{byte([]int{8, 0, 128, 3}[f.rng.IntN(4)]), 0}, f.random(6))...)
 	}
-	return f.put(join([]byte{byte([]int{8, 0, 128, 3}[f.rng.IntN(4)]), 0}, f.random(6))...)
 }
 
 var transports = []byte{protoTCP, protoUDP, protoSCTP, protoICMP}

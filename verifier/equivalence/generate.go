@@ -119,7 +119,7 @@ func randomEntries(rng *rand.Rand, subject *verifier.Subject) []Entry {
 			continue
 		}
 		for range 1 + rng.IntN(4) {
-			key := appendNumber(nil, subject.Unit.Order, rng.Uint64N(min(uint64(spec.MaxEntries), 4)+1), int(spec.KeySize))
+			key := numberBytes(subject.Unit.Order, rng.Uint64N(min(uint64(spec.MaxEntries), 4)+1), int(spec.KeySize))
 			if e := (Entry{name, key, someValue(rng, subject, int(spec.ValueSize))}); fits(subject, e) {
 				in.set(e)
 			}

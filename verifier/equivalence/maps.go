@@ -66,7 +66,7 @@ func makeMaps(s *verifier.Subject, in *Input) map[string]*verifier.Map {
 			}
 			within := fmt.Sprintf("%s/%d", name, k)
 			out[within] = newMap(within, spec.InnerMap)
-			m.SetInner(appendNumber(nil, s.Unit.Order, k, int(spec.KeySize)), out[within])
+			m.SetInner(numberBytes(s.Unit.Order, k, int(spec.KeySize)), out[within])
 		}
 	}
 	for _, e := range in.Entries {
@@ -85,7 +85,7 @@ func encoded(s *verifier.Subject, v any, size uint32) []byte {
 		return v
 	case uint32:
 		if size == 4 {
-			return appendNumber(nil, s.Unit.Order, uint64(v), 4)
+			return numberBytes(s.Unit.Order, uint64(v), 4)
 		}
 	}
 	return nil
@@ -95,7 +95,7 @@ func encoded(s *verifier.Subject, v any, size uint32) []byte {
 func content(m *verifier.Map) map[string][]byte {
 	out := map[string][]byte{}
 	for _, key := range m.Keys() {
-		if value := m.Value(key); value != nil && !(full(m.Type) && zero(value)) {
+		if value := m.Value(key); value != nil && (!full(m.Type) || !zero(value)) {
 			out[string(key)] = value
 		}
 	}

@@ -153,7 +153,7 @@ func (s *scene) hintTo(rng *rand.Rand, record []byte, h *layouts.Hint, v uint64)
 // inverse is a field's value of which an alternative makes v.
 func (s *scene) inverse(d *layouts.Descriptor, record []byte, h *layouts.Hint, a *layouts.Alternative, v uint64) (uint64, bool) {
 	swap := func(v uint64, bytes int) uint64 { // what the member says of a number in network order
-		b := appendNumber(nil, s.order, v, bytes)
+		b := numberBytes(s.order, v, bytes)
 		return readNumber(b, binary.BigEndian)
 	}
 	if h.Decl.Network {

@@ -146,7 +146,8 @@ func read(in *code.Insn) []asm.Register {
 	if op := in.OpCode.ALUOp(); class.IsJump() || op != asm.Mov && op != asm.MovSX8 && op != asm.MovSX16 && op != asm.MovSX32 {
 		out = append(out, in.Dst)
 	}
-	if in.OpCode.Source() == asm.RegSource && !(class.IsALU() && (in.OpCode.ALUOp() == asm.Swap || in.OpCode.ALUOp() == asm.Neg)) {
+	unary := class.IsALU() && (in.OpCode.ALUOp() == asm.Swap || in.OpCode.ALUOp() == asm.Neg)
+	if in.OpCode.Source() == asm.RegSource && !unary {
 		out = append(out, in.Src)
 	}
 	return out
