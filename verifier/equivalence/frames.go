@@ -91,9 +91,9 @@ func (f *frame) ip6(next byte) *frame {
 
 func (f *frame) ports(dst uint16) []byte { return join(be16(uint16(1024+f.rng.IntN(4))), be16(dst)) }
 
-func (f *frame) tcp() *frame {
+func (f *frame) tcp() {
 	flags := []byte{0x02, 0x10, 0x18, 0x11, 0x04}[f.rng.IntN(5)]
-	return f.put(join(f.ports([]uint16{80, 443, 22}[f.rng.IntN(3)]), f.random(8), []byte{0x50, flags}, f.random(6))...)
+	f.put(join(f.ports([]uint16{80, 443, 22}[f.rng.IntN(3)]), f.random(8), []byte{0x50, flags}, f.random(6))...)
 }
 
 func (f *frame) udp(dst uint16) *frame {
