@@ -41,7 +41,7 @@ func (e *NotEquivalentError) Error() string {
 		case p.Counterexample != nil:
 			says = append(says, fmt.Sprintf("program %s: the rewritten program does something else, which is a fault of hintjit: %v",
 				p.Name, p.Counterexample.Difference))
-		case p.Unknown():
+		case len(p.NotVerified) > 0:
 			says = append(says, fmt.Sprintf("program %s: not verified: %s", p.Name, strings.Join(p.NotVerified, "; ")))
 		}
 	}

@@ -232,3 +232,45 @@ func TestRepeats(t *testing.T) {
 	}
 	require.Equal(t, run(), run())
 }
+
+// What one run does not find the proof does: it shows an input, on which the
+// programs then really differ, unless the fault is a read that no kernel takes. A
+// program without a fault is proved.
+func TestProof(t *testing.T) {
+	p := rewritten(t, example(t, "ptype_count", binary.LittleEndian))
+	p.after = equivalence.Aligned(p.before, p.after)
+	one := equivalence.Options{Runs: 1, Seed: seed(t), Prove: true}
+	right := p.check(t, one)
+	require.True(t, right.Proved(), "%v", right.Proofs)
+	require.Nil(t, right.Counterexample)
+	planted, shown := 0, 0
+	for i, in := range p.after.Unit.Funcs[0].Insns {
+		changed, ok := fault(in, i)
+		if in.Origin >= 0 || !ok || isClear(in) {
+			continue
+		}
+		planted++
+		m := p
+		m.after = p.after.Clone()
+		m.after.Unit.Funcs[0].Insns[i] = changed
+		r := m.check(t, one)
+		require.False(t, r.Proved(), "%v, changed to %v", in.Instruction, changed.Instruction)
+		switch {
+		case r.Counterexample == nil:
+			require.Contains(t, r.Proofs[0].Reason, "outside", "%v, changed to %v", in.Instruction, changed.Instruction)
+		case len(r.Proofs) > 0:
+			shown++
+		}
+	}
+	require.Greater(t, planted, 8)
+	require.Greater(t, shown, planted/2)
+}
+
+// A length that the program has to have says nothing that could be proved.
+func TestProofOfStrictGuard(t *testing.T) {
+	p := rewritten(t, example(t, "ptype_count", binary.LittleEndian))
+	p.target.Strict = true
+	r := p.check(t, equivalence.Options{Runs: 1, Seed: seed(t), Prove: true})
+	require.False(t, r.Proved())
+	require.Contains(t, r.Proofs[0].Reason, "strict")
+}

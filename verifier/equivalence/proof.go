@@ -22,23 +22,22 @@ func (r *ProgramReport) Proved() bool {
 // prove follows both programs for all inputs of a scene. An input on which they
 // differ is tried: the prover knows less of helpers and maps than the interpreter,
 // and what it takes for a difference may be none.
-func (s *search) prove(before *verifier.Subject, limits prove.Limits) (*Difference, *Input, error) {
+func (s *search) prove(before *verifier.Subject, limits prove.Limits) (*Difference, *Input) {
+	result := prove.Result{Program: s.program}
 	if s.Strict {
-		s.report.Proofs = append(s.report.Proofs, Proof{s.name(), prove.Result{Program: s.program,
-			Reason: "what --guard strict asks of the packet's length has no formula"}})
-		return nil, nil, nil
-	}
-	meaning := prove.Meaning{Descriptor: s.descriptor, Kernel: s.way, Guarded: !s.Unguarded}
-	result, err := prove.Program(before.Clone(), s.after.subject, s.program, meaning, limits)
-	if err != nil {
-		return nil, nil, err
-	}
-	s.report.Proofs = append(s.report.Proofs, Proof{s.name(), result})
-	if c := result.Counterexample; c != nil {
-		in := &Input{Record: c.Record, Breaks: -1, Meta: c.Meta, Packet: c.Packet}
-		if d := s.try(in); d != nil {
-			return d, in, nil
+		result.Reason = "what --guard strict asks of the packet's length has no formula"
+	} else {
+		meaning := prove.Meaning{Descriptor: s.descriptor, Kernel: s.way, Guarded: !s.Unguarded}
+		var err error
+		if result, err = prove.Program(before.Clone(), s.after.subject, s.program, meaning, limits); err != nil {
+			result.Reason = err.Error()
 		}
 	}
-	return nil, nil, nil
+	s.report.Proofs = append(s.report.Proofs, Proof{s.name(), result})
+	c := result.Counterexample
+	if c == nil {
+		return nil, nil
+	}
+	in := &Input{Record: c.Record, Breaks: -1, Meta: c.Meta, Packet: c.Packet}
+	return s.try(in), in
 }

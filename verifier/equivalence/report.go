@@ -12,16 +12,12 @@ type Report struct {
 	Programs []*ProgramReport
 }
 
-// Equivalent tells whether every program was run, or proved, and no two runs
-// differed.
+// Equivalent tells whether every program was run and no two runs differed.
 func (r *Report) Equivalent() bool {
 	return !slices.ContainsFunc(r.Programs, func(p *ProgramReport) bool {
-		return p.Counterexample != nil || p.Unknown()
+		return p.Counterexample != nil || len(p.NotVerified) > 0
 	})
 }
-
-// Unknown tells whether it is not known if the program does the same.
-func (r *ProgramReport) Unknown() bool { return len(r.NotVerified) > 0 && !r.Proved() }
 
 // ProgramReport is about one program.
 type ProgramReport struct {
