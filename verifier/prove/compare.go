@@ -103,6 +103,8 @@ func (e *engine) counterexample(d *difference) *Counterexample {
 	c.Packet = make([]byte, e.m.Value(&s.data, set))
 	if n := int64(e.m.Value(&s.meta, set)); n > 0 {
 		c.Meta = make([]byte, n)
+	} else if n < 0 {
+		c.Certain = false // no metadata at all, which is not what an empty Meta says
 	}
 	if e.walk != nil {
 		c.Record = make([]byte, e.meaning.Descriptor.RecordSize())
@@ -113,6 +115,8 @@ func (e *engine) counterexample(d *difference) *Counterexample {
 		case !set:
 		case o.kind == metaByte && o.index < len(c.Meta):
 			c.Meta[o.index] |= 1 << o.bit
+		case o.kind == metaByte && o.index-len(c.Meta) < len(c.Packet): // read past its end
+			c.Packet[o.index-len(c.Meta)] |= 1 << o.bit
 		case o.kind == recordByte && o.index < len(c.Record):
 			c.Record[o.index] |= 1 << o.bit
 		case o.kind == packetByte && o.index < len(c.Packet):
