@@ -40,8 +40,6 @@ struct {
 	__type(value, struct record);
 } skbs SEC(".maps");
 
-static long (*const bpf_probe_read_kernel)(void *to, __u32 size, const void *from) = (void *)113;
-
 /* A bit-field's place is the loader's to fill in, piece by piece; these are
  * BPF_FIELD_BYTE_OFFSET, _LSHIFT_U64 and _RSHIFT_U64. Both fields are of __u8. */
 #define INFO(field, what) __builtin_preserve_field_info(field, what)
