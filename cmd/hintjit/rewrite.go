@@ -59,7 +59,7 @@ written when the rewrite fails. What was done is told on standard error.`,
 	flags.StringVarP(&f.out, "output", "o", "", "write to `OUT.o`, or to standard output: - (default PROG.NIC.o)")
 	flags.BoolVar(&f.strict, "strict", false, "make warnings errors")
 	flags.BoolVar(&f.diff, "diff", false, "show on standard output what became of each program")
-	flags.BoolVar(&f.verify, "verify", false, "run each program before and after side by side, and write only what does the same")
+	flags.BoolVar(&f.verify, "verify", false, "write only what does the same as before: see hintjit verify")
 	f.addHow(flags)
 	return cmd
 }

@@ -122,17 +122,17 @@ func (k *Kernel) scatter(rng *rand.Rand, m layouts.Member, form layouts.Integer)
 			}
 		}
 	}
-	at := rng.IntN(memberSlots)
-	for taken[at] {
-		at = rng.IntN(memberSlots)
-	}
-	p := kernel.Place{Offset: 8 * at, Size: form.Bits / 8, Integer: form.Bits > 0}
+	p := kernel.Place{Size: form.Bits / 8, Integer: form.Bits > 0}
+	first := 0
 	switch {
 	case form.Bits == 0: // apart: one may be the descriptor, or the queue with members of its own
-		p.Offset += embedded + apart*structs
+		first = embedded + apart*structs
 		p.Size = 64
 	case k.isWrapper(m.Type):
-		p.Offset += wrapped
+		first = wrapped
+	}
+	for p.Offset = first + 8*rng.IntN(memberSlots); taken[p.Offset/8]; {
+		p.Offset = first + 8*rng.IntN(memberSlots)
 	}
 	if form.Bits == 8 || form.BitField {
 		p.Offset += rng.IntN(8)
