@@ -13,9 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/chance"
 )
 
 // A layout that is wrong still agrees with itself: code made from it and the
@@ -40,7 +41,7 @@ func TestOracle(t *testing.T) {
 	for _, form := range forms {
 		t.Run(form.nic+"/"+form.descriptor, func(t *testing.T) {
 			_, d := loadForm(t, form.nic, form.descriptor)
-			descs := samples(d, random(t))
+			descs := samples(d, chance.Rand(t))
 			want := askOracle(t, form.nic, d, descs)
 
 			for i, desc := range descs {
@@ -105,19 +106,6 @@ func loadForm(t *testing.T, nic, name string) (*Layout, *Descriptor) {
 	d, err := l.Descriptor(name)
 	require.NoError(t, err)
 	return l, d
-}
-
-// random is the source of a test's descriptors. HINTJIT_SEED repeats a run.
-func random(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HINTJIT_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err, "HINTJIT_SEED")
-	}
-	t.Logf("HINTJIT_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
 }
 
 // askOracle compiles the NIC's oracle and returns the hints it sees in each
@@ -307,7 +295,7 @@ func TestOracleSeesMistakes(t *testing.T) {
 	for _, form := range forms {
 		t.Run(form.nic+"/"+form.descriptor, func(t *testing.T) {
 			l, d := loadForm(t, form.nic, form.descriptor)
-			descs := samples(d, random(t))
+			descs := samples(d, chance.Rand(t))
 			want := askOracle(t, form.nic, d, descs)
 
 			seen := 0

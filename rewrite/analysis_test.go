@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier"
 )
@@ -68,7 +69,7 @@ func TestPromotedArguments(t *testing.T) {
 		require.Equal(t, []string{"flow_mark", "pkt_len", "ptype", "rx_hash"}, report.Programs[0].Hints)
 		spec, _ := loadSpec(t, rewritten)
 		coll := loadKernel(t, spec)
-		for _, s := range samples(random(t), n.descriptor) {
+		for _, s := range samples(chance.Rand(t), n.descriptor) {
 			w := expect(s, n, m.order())
 			sum := 3*w.v("rx_hash") + w.v("ptype") + w.v("pkt_len")<<1 + w.v("flow_mark")
 			w.out(sum, sum+3)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/rewrite"
 )
 
@@ -20,7 +21,7 @@ const dearer = 2
 // A program whose only hint is the hash costs what it would cost by hand: the
 // same flags, the same fallback, the same answers for the same packets.
 func TestCost(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-12s %-5s %-10s %8s %10s\n", "nic", "mcpu", "program", "by hand", "rewritten")
 	for _, n := range nics(t)[1:] {

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier"
@@ -85,7 +86,7 @@ func reaches(t *testing.T) (out []rewrite.Options) {
 	for _, n := range nics(t) {
 		out = append(out, n.options())
 	}
-	for _, w := range walks(t, random(t)) {
+	for _, w := range walks(t, chance.Rand(t)) {
 		for _, guard := range []rewrite.Guard{rewrite.GuardOn, rewrite.GuardOff, rewrite.GuardStrict} {
 			out = append(out, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
 		}
@@ -100,7 +101,7 @@ const waysPerShape = 3
 // The unit keeps the rules after every pass, whatever the program, the NIC and the
 // reach.
 func TestEachPass(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := reaches(t)
 	for _, path := range sources(t, "shapes") {
 		m := slices.Concat(runnable, foreign)[rng.IntN(8)]
@@ -121,7 +122,7 @@ func TestEachPass(t *testing.T) {
 
 // The same for programs that nobody thought of.
 func TestEachPassRandomly(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := reaches(t)
 	descriptors := nics(t)
 	for range 3 {

@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 )
@@ -126,7 +127,7 @@ func manySamples(rng *rand.Rand, d *layouts.Descriptor) []sample {
 // Every hint of every descriptor, the vendors' own too: what a rewritten program
 // reads in the kernel is what the layout's decoder says.
 func TestEveryHint(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for _, n := range nics(t) {
 		many := manySamples(rng, n.descriptor)
 		programs := hintPrograms(n.descriptor)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/rewrite"
 )
@@ -51,7 +52,7 @@ var shortFilling, farFilling = 32000, 32725
 
 // A branch that the inserted code makes too long for its 16 bits goes by a gotol.
 func TestFarBranch(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	n := nics(t)[0]
 	packets := samples(rng, n.descriptor)[:20]
 	for _, m := range []machine{runnable[3], foreign[3]} {

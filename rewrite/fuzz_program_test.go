@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/layouts"
@@ -216,7 +217,7 @@ func listed(u *code.Unit) string {
 
 // A few programs of any bytes, in each test run.
 func TestAssembled(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := grounds(t)
 	accepted := 0
 	const programs = 500
@@ -239,7 +240,7 @@ func TestAssembled(t *testing.T) {
 // The kernel takes what comes out, and does what the program did before.
 func TestAssembledInKernel(t *testing.T) {
 	needKernel(t)
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := nics(t)
 	for range 40 {
 		n := all[rng.IntN(len(all))]

@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/rewrite"
@@ -35,7 +36,7 @@ var unmodelled = map[string]string{
 // Every shape for every NIC in the byte order that the kernel here does not
 // have, run by the interpreter, at the CPU levels that differ most.
 func TestShapesInterpreted(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := nics(t)
 	packets := make(map[string][]sample)
 	for _, n := range all {
@@ -84,7 +85,7 @@ func some(rng *rand.Rand, packets []sample, shape string) []sample {
 // The models are right, which no rewriting has a part in: the shapes as they
 // were compiled, with a hintjit_rx that returns a struct filled from the truth.
 func TestModels(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	n := nics(t)[0]
 	packets := samples(rng, n.descriptor)
 	for _, path := range sources(t, "shapes") {

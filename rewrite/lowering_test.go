@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 )
@@ -101,7 +102,7 @@ var lowerings = []lowering{
 
 // What went wrong once, in the kernel and in the byte order it does not have.
 func TestLowerings(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for _, c := range lowerings {
 		t.Run(c.name, func(t *testing.T) {
 			n := c.nic(t)
@@ -149,7 +150,7 @@ SEC("xdp") int program(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 `
-	rng := random(t)
+	rng := chance.Rand(t)
 	n := nics(t)[0]
 	for _, m := range runnable {
 		after := runner(t, compileText(t, text, m), n, m)
@@ -211,7 +212,7 @@ SEC("xdp") int program(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 `, programs: map[string]string{"program": "it copies the struct"}}
-	packets := samples(random(t), n.descriptor)
+	packets := samples(chance.Rand(t), n.descriptor)
 	for _, m := range []machine{runnable[0], runnable[2], foreign[2]} {
 		t.Run(m.String(), func(t *testing.T) { agree(t, n, m, file, packets) })
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier"
@@ -92,7 +93,7 @@ const mutantsPerRewrite = 60
 // How many single faults in inserted code the check finds by itself. The table is
 // in the log (-v).
 func TestCheckFindsMutants(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	objects, err := filepath.Glob("../bpf/examples/*.el.o")
 	require.NoError(t, err)
 	tried, found := make([]int, len(mutations)), make([]int, len(mutations))

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier"
@@ -58,7 +59,7 @@ func mutate(rng *rand.Rand, in *code.Insn) string {
 // packet that is tried, and where it gives a counterexample, running both programs
 // on it shows the difference.
 func TestProverOnMutants(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	const each = 8
 	var found, proved, undecided int
 	for _, n := range nics(t) {
@@ -124,7 +125,7 @@ func differs(t *testing.T, original, changed *interpreter, program string, s sam
 // The same in the code of walks: what the prover calls right reads what the record
 // says, in a driver's memory laid out by chance. All else it refuses.
 func TestProverOnWalkMutants(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	const each = 6
 	var refused, proved int
 	for i, w := range walks(t, rng) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier"
 	"github.com/hintjit/hintjit/verifier/prove"
@@ -31,7 +32,7 @@ func proveObject(t *testing.T, object []byte, n nic) []prove.Result {
 
 // Every hint of every descriptor, for all descriptors that there can be.
 func TestEveryHintProved(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for _, n := range nics(t) {
 		source := everyHintSource(t, rng, n.descriptor, hintPrograms(n.descriptor))
 		t.Run(n.String(), func(t *testing.T) {
@@ -49,7 +50,7 @@ func TestEveryHintProved(t *testing.T) {
 // Every hint over every walk, on a kernel whose members lie anywhere, for all that
 // can be in a driver's memory.
 func TestEveryHintWalkedProved(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for i, w := range walks(t, rng) {
 		source := everyHintSource(t, rng, w.descriptor, hintPrograms(w.descriptor))
 		t.Run(w.String(), func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 )
@@ -23,7 +24,7 @@ const randomLayouts, programsPerLayout = 8, 12
 // lowering (fields in pieces, of any width, long masks, lists, translations with
 // conversions) has to be right for the ones to come, and for --layout.
 func TestRandomLayouts(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	machines := slices.Concat(runnable, foreign)
 	for i := range randomLayouts {
 		text, l := randomLayout(t, rng)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/rewrite"
 )
 
@@ -17,7 +18,7 @@ const randomFiles, programsPerFile, packetsPerProgram = 12, 20, 40
 // Programs that nobody thought of do after rewriting what they do before it,
 // where hintjit_rx is a function that returns a struct filled from the truth.
 func TestRandomPrograms(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := nics(t)
 	machines := slices.Concat(runnable, foreign)
 	for i := range randomFiles {
@@ -52,7 +53,7 @@ func TestRandomPrograms(t *testing.T) {
 
 // The same with the hints at the end of a walk.
 func TestRandomProgramsWalked(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := walks(t, rng)
 	machines := slices.Concat(runnable, foreign)
 	for i := range randomFiles {

@@ -3,14 +3,12 @@ package rewrite_test
 import (
 	"encoding/binary"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/verifier/driver"
 )
@@ -35,19 +33,6 @@ func (s sample) hints(order binary.ByteOrder) map[string]uint64 {
 // (xdp_metalen_invalid in include/net/xdp.h, 6.18); the rest is for shapes that
 // move the packet's head into the headroom.
 const longest = 160
-
-// random returns the source of all chance in a test, and tells how to repeat it.
-func random(t testing.TB) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HINTJIT_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err, "HINTJIT_SEED")
-	}
-	t.Logf("HINTJIT_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // samples makes packets that meet each condition of a descriptor and miss it:
 // chance alone seldom meets a conjunction.
@@ -185,7 +170,7 @@ func randomBytes(rng *rand.Rand, n int) []byte {
 
 // A test over samples that never have a hint, or always, shows little.
 func TestSamplesHitEveryHint(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for _, n := range nics(t) {
 		present, total := make(map[string]int), 0
 		for _, s := range samples(rng, n.descriptor) {
@@ -205,7 +190,7 @@ func TestSamplesHitEveryHint(t *testing.T) {
 
 // What setField writes, Value reads, and no other bit changes.
 func TestSetField(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for _, n := range nics(t) {
 		d := n.descriptor
 		for _, f := range d.Fields {

@@ -15,6 +15,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/rewrite"
 )
 
@@ -22,7 +23,7 @@ import (
 // descriptors that meet and miss each condition: it does what its model says.
 func TestShapes(t *testing.T) {
 	needKernel(t)
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := nics(t)
 	packets := make(map[string][]sample)
 	for _, n := range all {

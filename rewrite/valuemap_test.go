@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/layouts"
 )
 
@@ -21,7 +22,7 @@ import (
 // differences, for one translation, and of the ratios.
 func BenchmarkValueMap(b *testing.B) {
 	coll := loadPtype(b)
-	rng := random(b)
+	rng := chance.Rand(b)
 	known := slices.Sorted(maps.Keys(ptypes(b)))
 	for _, traffic := range []struct {
 		name string

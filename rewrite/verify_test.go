@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/bpf"
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier/driver"
 	"github.com/hintjit/hintjit/verifier/equivalence"
@@ -17,7 +18,7 @@ import (
 // A collection's programs are run side by side, too, in both byte orders; and one
 // that can not be run is an error that leaves the collection as it was.
 func TestCollectionVerified(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	i40e := shipped(t, "i40e")
 	kernel, err := rewrite.OpenKernel(typesOf(t, driver.Random(rng, i40e.Descriptors[0], i40e.Walks[0]), false))
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier/driver"
@@ -34,7 +35,7 @@ char LICENSE[] __attribute__((section("license"))) = "%s";
 // What a program or a request is refused for before anything is rewritten: by
 // both entries, with the place and a way out.
 func TestWalkRefused(t *testing.T) {
-	types, err := rewrite.OpenKernel(typesOf(t, driver.Random(random(t), shipped(t, "i40e").Descriptors[0], shipped(t, "i40e").Walks[0]), false))
+	types, err := rewrite.OpenKernel(typesOf(t, driver.Random(chance.Rand(t), shipped(t, "i40e").Descriptors[0], shipped(t, "i40e").Walks[0]), false))
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		section, licence string
@@ -143,7 +144,7 @@ func TestKernelRefused(t *testing.T) {
 // Without bpf_dynptr_adjust a kernel may be too old for memory without an end,
 // and what lies beyond the carrier is refused, not read elsewhere.
 func TestCarrierEnds(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	l := shipped(t, "i40e")
 	k := driver.Random(rng, l.Descriptors[0], l.Walks[0])
 	types, err := rewrite.OpenKernel(typesOf(t, k, true))
@@ -156,7 +157,7 @@ func TestCarrierEnds(t *testing.T) {
 // the kernel by that struct, whichever it is.
 func TestOldCarrier(t *testing.T) {
 	l := shipped(t, "i40e")
-	k := driver.Random(random(t), l.Descriptors[0], l.Walks[0])
+	k := driver.Random(chance.Rand(t), l.Descriptors[0], l.Walks[0])
 	k.Sizes["linux_mib"] = 1 << 14
 	types, err := rewrite.OpenKernel(typesOf(t, k, true))
 	require.NoError(t, err)
@@ -172,7 +173,7 @@ func TestOldCarrier(t *testing.T) {
 // A member that lies farther than a load's offset can say is not read elsewhere.
 func TestMemberTooFar(t *testing.T) {
 	l := shipped(t, "i40e")
-	k := driver.Random(random(t), l.Descriptors[0], l.Walks[0])
+	k := driver.Random(chance.Rand(t), l.Descriptors[0], l.Walks[0])
 	far := k.Places["i40e_ring.desc"]
 	far.Offset = 1 << 16
 	k.Places["i40e_ring.desc"], k.Sizes["i40e_ring"] = far, 1<<17

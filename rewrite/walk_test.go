@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/kernel"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
@@ -55,7 +56,7 @@ func walks(t testing.TB, rng *rand.Rand) []walked {
 // eachShape compiles every shape for some machines and runs a test of it over
 // every walk, with the packets to try it on.
 func eachShape(t *testing.T, machines []machine, test func(t *testing.T, object []byte, m machine, w walked, packets []sample)) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	all := walks(t, rng)
 	packets := make(map[string][]sample)
 	for _, w := range all {
@@ -114,7 +115,7 @@ func TestShapesPortable(t *testing.T) {
 // Without guards, and with the strictest: what the record says where the driver
 // handed the packet over, and with strict nothing for a packet of another length.
 func TestGuards(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	original := compile(t, "shapes/header.c", runnable[2])
 	for _, w := range walks(t, rng) {
 		for _, guard := range []rewrite.Guard{rewrite.GuardOff, rewrite.GuardStrict} {
@@ -146,7 +147,7 @@ func TestGuards(t *testing.T) {
 // An object that was made for one kernel calls, on another, a function that no
 // kernel has.
 func TestOtherKernel(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for _, w := range walks(t, rng) {
 		rewritten, _, err := rewrite.Object(compile(t, "shapes/header.c", runnable[2]),
 			rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
 )
@@ -50,7 +51,7 @@ func machineFor(t *testing.T, raw []byte) *Machine {
 }
 
 func TestCompiledPrograms(t *testing.T) {
-	r := newRandom(t)
+	r := chance.Rand(t)
 	for _, cpu := range []string{"v1", "v2", "v3", "v4"} {
 		t.Run(cpu, func(t *testing.T) {
 			little, big := compile(t, "bpfel", cpu), compile(t, "bpfeb", cpu)
@@ -76,7 +77,7 @@ func TestCompiledPrograms(t *testing.T) {
 
 func TestCompiledProgramsAsKernel(t *testing.T) {
 	needKernel(t)
-	r := newRandom(t)
+	r := chance.Rand(t)
 	for _, cpu := range []string{"v1", "v2", "v3", "v4"} {
 		t.Run(cpu, func(t *testing.T) {
 			raw := compile(t, "bpfel", cpu)

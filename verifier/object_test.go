@@ -5,16 +5,14 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier"
 )
@@ -220,14 +218,7 @@ func TestCheckObjectUnchanged(t *testing.T) {
 
 // Whatever the bytes are, they are judged.
 func TestCheckObjectRandomly(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HINTJIT_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err)
-	}
-	t.Logf("HINTJIT_SEED=%d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := chance.Rand(t)
 	before, after := rewritten(t)
 	for _, name := range []string{".symtab", ".relxdp", ".BTF", ".BTF.ext", "xdp", "license"} {
 		const tries = 300

@@ -8,6 +8,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/chance"
 )
 
 // xdpContext is struct xdp_md (linux/bpf.h) as BPF_PROG_RUN takes it: offsets in
@@ -43,7 +45,7 @@ exit
 // does.
 func TestAdjustAsKernel(t *testing.T) {
 	needKernel(t)
-	r := newRandom(t)
+	r := chance.Rand(t)
 	accepted := 0
 	for range 600 {
 		n := 1 + r.IntN(5)

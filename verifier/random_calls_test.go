@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 )
 
@@ -354,7 +355,7 @@ func TestRandomCallsAsKernel(t *testing.T) {
 	onOneCPU(t)
 	lo, err := net.InterfaceByIndex(1)
 	require.NoError(t, err)
-	r := newRandom(t)
+	r := chance.Rand(t)
 	zero, other := map[asm.BuiltinFunc]int{}, map[asm.BuiltinFunc]int{}
 	for range 300 {
 		text := newAuthor(r).program(40)

@@ -6,31 +6,16 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 )
-
-// newRandom returns a source of random numbers whose seed is printed when the
-// test fails; TEST_SEED repeats a run.
-func newRandom(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("TEST_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err)
-	}
-	t.Logf("TEST_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
@@ -248,7 +233,7 @@ func randomInput(r *rand.Rand, order binary.ByteOrder) []byte {
 // here; and no rule of Check is broken by what the kernel takes.
 func TestRandomProgramsAsKernel(t *testing.T) {
 	needKernel(t)
-	r := newRandom(t)
+	r := chance.Rand(t)
 	for range 2000 {
 		text := randomProgram(r, 30)
 		u := assemble(t, binary.LittleEndian, text)
@@ -277,7 +262,7 @@ func differs(want, got outcome) string {
 
 // Whatever the instructions are, the interpreter and Check come back.
 func TestNonsense(t *testing.T) {
-	r := newRandom(t)
+	r := chance.Rand(t)
 	for range 20_000 {
 		u := nonsense(r)
 		_ = Check(u, Options{Before: u})
@@ -295,7 +280,7 @@ func TestNonsense(t *testing.T) {
 // Whatever a helper is given, it comes back: maps of every type and of odd sizes,
 // pointers to all that there is and next to it, numbers.
 func TestHelpersWithAnything(t *testing.T) {
-	r := newRandom(t)
+	r := chance.Rand(t)
 	numbers := slices.Sorted(maps.Keys(helpers))
 	types := slices.Sorted(maps.Keys(mapTraits))
 	outcomes := map[bool]int{}

@@ -3,28 +3,14 @@ package bdd_test
 import (
 	"math/bits"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/internal/bdd"
+	"github.com/hintjit/hintjit/internal/chance"
 )
-
-func random(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HINTJIT_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err, "HINTJIT_SEED")
-	}
-	t.Logf("HINTJIT_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // A function with its truth table: bit i is its value where the variables are the
 // bits of i.
@@ -58,7 +44,7 @@ func in(values map[bdd.Var]bool) func(bdd.Var) bool { return func(v bdd.Var) boo
 // Random functions of six variables against their truth tables, and: the same
 // table, the same Ref.
 func TestFunctions(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for range 50 {
 		m := bdd.New(1 << 20)
 		vars, fs := places(m, rng)
@@ -123,7 +109,7 @@ func dependsOn(table uint64, v int) bool {
 
 // Arithmetic on words against Go's, on numbers of which some bits are variables.
 func TestWords(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for range 300 {
 		m := bdd.New(1 << 20)
 		var vars []bdd.Var

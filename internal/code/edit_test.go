@@ -4,14 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/verifier"
 )
@@ -163,7 +161,7 @@ func targets(f *code.Func) []int32 {
 // Random programs compute the same whatever code without effect is inserted, and
 // wherever.
 func TestEditRandomly(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	for range 300 {
 		f := randomProgram(rng)
 		before, err := execute(f)
@@ -203,18 +201,4 @@ func randomProgram(rng *rand.Rand) *code.Func {
 func execute(f *code.Func) (uint32, error) {
 	m := verifier.Machine{Unit: &code.Unit{Order: binary.LittleEndian, Funcs: []*code.Func{f}}, Packet: make([]byte, 64)}
 	return m.Run(f.Name)
-}
-
-// random returns a source of random numbers whose seed is printed when the test
-// fails; TEST_SEED repeats a run.
-func random(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("TEST_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err)
-	}
-	t.Logf("TEST_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
 }

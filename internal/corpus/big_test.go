@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
 )
@@ -117,7 +118,7 @@ func TestTooLargeForTheKernel(t *testing.T) {
 func sameLoaded(t *testing.T, s subject, with ...variant) {
 	t.Helper()
 	needKernel(t)
-	rng := random(t)
+	rng := chance.Rand(t)
 	f, err := object.Parse(s.raw)
 	require.NoError(t, err)
 	before := load(s.raw)

@@ -6,13 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/object"
 )
 
 // Damaged, an object is refused, or it is one that can be written again and read
 // again: nothing panics, whatever is read.
 func TestDamaged(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	taken, refusedToo := 0, 0
 	try := func(t *testing.T, raw []byte) {
 		f, err := object.Parse(raw)

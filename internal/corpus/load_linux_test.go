@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/nstest"
 )
 
@@ -121,7 +122,7 @@ func sentence(log []string) string {
 // does the same.
 func TestCilium(t *testing.T) {
 	needKernel(t)
-	rng := random(t)
+	rng := chance.Rand(t)
 	seed := rng.Uint64()
 	eachOf(t, sample(t), func(t *testing.T, s subject) {
 		f := parse(t, s)
@@ -195,7 +196,7 @@ func TestBpftool(t *testing.T) {
 		t.Skip("bpftool is not installed, it loads with libbpf")
 	}
 	all := sample(t)
-	rng := random(t)
+	rng := chance.Rand(t)
 	nstest.Isolate(t) // no subtests: they would be other threads
 	dir := t.TempDir()
 	for i, s := range all {

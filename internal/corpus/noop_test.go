@@ -3,13 +3,11 @@ package corpus
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/object"
 )
@@ -53,23 +51,10 @@ func (v variant) make(t *testing.T, f *object.File, rng *rand.Rand) []byte {
 	return out
 }
 
-// random is the source of a test's choices. HINTJIT_SEED repeats a run.
-func random(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HINTJIT_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err, "HINTJIT_SEED")
-	}
-	t.Logf("HINTJIT_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 // What was inserted is there, and when it is taken out of what cilium/ebpf reads,
 // the object is left: instructions, branches, references, records, lines.
 func TestNoops(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	each(t, func(t *testing.T, s subject) {
 		f := parse(t, s)
 		functions, insns := 0, 0

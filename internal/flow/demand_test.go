@@ -4,15 +4,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/flow"
 	"github.com/hintjit/hintjit/verifier"
@@ -37,7 +35,7 @@ func before(f *code.Func) []flow.Bits {
 // Bits of a register that are not demanded can be turned over wherever the
 // program comes by, and nobody can tell. Random programs, every point of them.
 func TestDemandRandomly(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	free, needed, seen := 0, 0, 0
 	for range 400 {
 		p := newProgram(rng)
@@ -244,20 +242,6 @@ func listing(f *code.Func) (text string) {
 		text += "\n"
 	}
 	return text
-}
-
-// random returns a source of random numbers whose seed is printed when the test
-// fails; TEST_SEED repeats a run.
-func random(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("TEST_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err)
-	}
-	t.Logf("TEST_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
 }
 
 // What an instruction reads is live, though it makes no difference: the kernel

@@ -4,14 +4,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash/crc32"
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/chance"
 )
 
 // The frames of these tests are put together layer by layer.
@@ -151,14 +149,7 @@ func fragmented(packet []byte, at uint16) []byte {
 // Whatever comes over a wire, it is parsed without going out of its bounds, and so
 // is all that looks at it.
 func TestParseAnything(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("HINTJIT_SEED"); text != "" {
-		var err error
-		seed, err = strconv.ParseUint(text, 0, 64)
-		require.NoError(t, err)
-	}
-	t.Logf("HINTJIT_SEED=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := chance.Rand(t)
 	vxlan := ether(etherIPv4, ipv4(protoUDP, udpTo(portVXLAN, append([]byte{8, 0, 0, 0, 0, 0, 1, 0}, tcp6...)...))...)
 	geneve := ether(etherIPv6, ipv6(protoUDP, protoUDP, nil, udpTo(portGENEVE, append([]byte{1, 0, 0x65, 0x58, 0, 0, 1, 0, 0, 0, 0, 0}, tcp4...)...))...)
 	tagged := tag(etherQinQ, 1, tag(etherVLAN, 100, udp4))

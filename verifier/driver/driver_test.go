@@ -3,34 +3,20 @@ package driver_test
 import (
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/kernel"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/verifier"
 	"github.com/hintjit/hintjit/verifier/driver"
 )
-
-func random(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HINTJIT_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err, "HINTJIT_SEED")
-	}
-	t.Logf("HINTJIT_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
 
 // debian opens the types of real kernels that are committed.
 func debian(t *testing.T) []*kernel.Types {
@@ -50,7 +36,7 @@ func debian(t *testing.T) []*kernel.Types {
 // On real kernels every member that a walk names has its place, and the context
 // leads to the queue and the device.
 func TestRealKernels(t *testing.T) {
-	rng := random(t)
+	rng := chance.Rand(t)
 	walked := 0
 	for _, types := range debian(t) {
 		for _, name := range layouts.Names() {
@@ -104,7 +90,7 @@ func follow(offsets ...int) *code.Unit {
 func TestCarrier(t *testing.T) {
 	l, err := layouts.Shipped("i40e")
 	require.NoError(t, err)
-	k := driver.Random(random(t), l.Descriptors[0], l.Walks[0])
+	k := driver.Random(chance.Rand(t), l.Descriptors[0], l.Walks[0])
 	for id, says := range map[int64]string{k.Carriers[kernel.Endless]: "", k.Carriers[kernel.Endless] + 1: "none that memory can be read as"} {
 		f := &code.Func{Name: "cast", Linkage: code.Program}
 		call := code.New(asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoKfuncCall})
@@ -117,6 +103,32 @@ func TestCarrier(t *testing.T) {
 			require.NoError(t, err, fmt.Sprint(id))
 		} else {
 			require.ErrorContains(t, err, says)
+		}
+	}
+}
+
+// No two members of a struct of a kernel made by chance share a byte.
+func TestRandomPlaces(t *testing.T) {
+	rng := chance.Rand(t)
+	for _, nic := range layouts.Names() {
+		l, err := layouts.Shipped(nic)
+		require.NoError(t, err)
+		for _, w := range l.Walks {
+			for range 200 {
+				k := driver.Random(rng, l.Descriptors[0], w)
+				used := map[string]string{} // "type byte" -> member
+				for name, p := range k.Places {
+					typ, _, _ := strings.Cut(name, ".")
+					if !p.Integer {
+						continue
+					}
+					for i := range p.Size {
+						at := fmt.Sprint(typ, " ", p.Offset+i)
+						require.Empty(t, used[at], "%s of %s and byte %s", name, nic, at)
+						used[at] = name
+					}
+				}
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
@@ -37,7 +38,7 @@ func clean(t *testing.T, r *equivalence.Report, atLeast int) {
 // The examples, for every NIC and reach and in both byte orders; walks by portable
 // objects, which are refused where they have to be.
 func TestExamples(t *testing.T) {
-	how := equivalence.Options{Runs: 60, Seed: seed(t)}
+	how := equivalence.Options{Runs: 60, Seed: chance.Seed(t)}
 	for _, name := range examples {
 		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 			object := example(t, name, order)
@@ -63,7 +64,7 @@ func TestExamples(t *testing.T) {
 
 // Objects for one kernel, on members where real kernels have them; with every guard.
 func TestBound(t *testing.T) {
-	how := equivalence.Options{Runs: 30, Seed: seed(t)}
+	how := equivalence.Options{Runs: 30, Seed: chance.Seed(t)}
 	dirs, err := filepath.Glob("../../internal/kernel/testdata/debian-*")
 	require.NoError(t, err)
 	guards := []rewrite.Guard{rewrite.GuardOn, rewrite.GuardOff, rewrite.GuardStrict}
@@ -94,7 +95,7 @@ func TestPlanted(t *testing.T) {
 			t.Parallel()
 			p := rewritten(t, example(t, name, binary.LittleEndian))
 			p.after = equivalence.Aligned(p.before, p.after)
-			clean(t, &equivalence.Report{Programs: []*equivalence.ProgramReport{p.check(t, equivalence.Options{Runs: 1500, Seed: seed(t)})}}, 1500)
+			clean(t, &equivalence.Report{Programs: []*equivalence.ProgramReport{p.check(t, equivalence.Options{Runs: 1500, Seed: chance.Seed(t)})}}, 1500)
 			planted := 0
 			for i, in := range p.after.Unit.Funcs[0].Insns {
 				changed, ok := fault(in, i)
@@ -105,9 +106,9 @@ func TestPlanted(t *testing.T) {
 				m := p
 				m.after = p.after.Clone()
 				m.after.Unit.Funcs[0].Insns[i] = changed
-				r := m.check(t, equivalence.Options{Runs: 1500, Seed: seed(t)})
+				r := m.check(t, equivalence.Options{Runs: 1500, Seed: chance.Seed(t)})
 				if r.Counterexample == nil && !isClear(in) { // the rarer ones
-					r = m.check(t, equivalence.Options{Runs: 20_000, Seed: seed(t)})
+					r = m.check(t, equivalence.Options{Runs: 20_000, Seed: chance.Seed(t)})
 				}
 				if r.Counterexample == nil {
 					require.True(t, isClear(in), "%v, changed to %v, is not found", in.Instruction, changed.Instruction)
@@ -177,7 +178,7 @@ SEC("xdp") int deep(struct xdp_md *ctx)
 func TestSteered(t *testing.T) {
 	p := rewritten(t, compile(t, deep))
 	p.after = equivalence.Aligned(p.before, p.after)
-	r := p.check(t, equivalence.Options{Runs: 4000, Seed: seed(t)})
+	r := p.check(t, equivalence.Options{Runs: 4000, Seed: chance.Seed(t)})
 	clean(t, &equivalence.Report{Programs: []*equivalence.ProgramReport{r}}, 4000)
 	require.Equal(t, r.Own.OfInsns, r.Own.Insns)
 	require.GreaterOrEqual(t, r.Own.Sides, r.Own.OfSides-1, "an array has its value always")
@@ -192,7 +193,7 @@ func TestSteered(t *testing.T) {
 	}
 	require.Positive(t, shift, "no code makes ptype")
 	f.Insns[shift] = code.New(asm.Mov.Imm(f.Insns[shift].Dst, 0x600))
-	r = p.check(t, equivalence.Options{Runs: 4000, Seed: seed(t)})
+	r = p.check(t, equivalence.Options{Runs: 4000, Seed: chance.Seed(t)})
 	require.NotNil(t, r.Counterexample)
 	var text strings.Builder
 	require.NoError(t, r.Counterexample.Write(&text))
@@ -217,7 +218,7 @@ SEC("xdp") int prog(struct xdp_md *ctx) { return hintjit_rx(ctx)->rx_hash == 3 ?
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := rewritten(t, compile(t, c.text))
-			r := equivalence.Check(p.before, p.after, p.target, equivalence.Options{Runs: 50, Seed: seed(t)})
+			r := equivalence.Check(p.before, p.after, p.target, equivalence.Options{Runs: 50, Seed: chance.Seed(t)})
 			require.False(t, r.Equivalent())
 			require.Contains(t, strings.Join(r.Programs[0].NotVerified, "\n"), c.says)
 		})
@@ -239,7 +240,7 @@ func TestRepeats(t *testing.T) {
 func TestProof(t *testing.T) {
 	p := rewritten(t, example(t, "ptype_count", binary.LittleEndian))
 	p.after = equivalence.Aligned(p.before, p.after)
-	one := equivalence.Options{Runs: 1, Seed: seed(t), Prove: true}
+	one := equivalence.Options{Runs: 1, Seed: chance.Seed(t), Prove: true}
 	right := p.check(t, one)
 	require.True(t, right.Proved(), "%v", right.Proofs)
 	require.Nil(t, right.Counterexample)
@@ -270,7 +271,7 @@ func TestProof(t *testing.T) {
 func TestProofOfStrictGuard(t *testing.T) {
 	p := rewritten(t, example(t, "ptype_count", binary.LittleEndian))
 	p.target.Strict = true
-	r := p.check(t, equivalence.Options{Runs: 1, Seed: seed(t), Prove: true})
+	r := p.check(t, equivalence.Options{Runs: 1, Seed: chance.Seed(t), Prove: true})
 	require.False(t, r.Proved())
 	require.Contains(t, r.Proofs[0].Reason, "strict")
 }

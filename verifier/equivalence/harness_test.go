@@ -3,12 +3,9 @@ package equivalence_test
 import (
 	"bytes"
 	"encoding/binary"
-	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,18 +17,6 @@ import (
 )
 
 var examples = []string{"af_xdp_meta", "l4lb", "ptype_count", "vlan_ts_log"}
-
-func seed(t *testing.T) uint64 {
-	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("HINTJIT_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err, "HINTJIT_SEED")
-	}
-	t.Logf("HINTJIT_SEED=%d", seed)
-	return seed
-}
 
 func example(t *testing.T, name string, order binary.ByteOrder) []byte {
 	t.Helper()
