@@ -165,6 +165,8 @@ func onWay(way string) string {
 
 func verdict(p *equivalence.ProgramReport) string {
 	switch {
+	case p.Counterexample != nil && p.Refuted():
+		return "DIFFERS, as the proof shows"
 	case p.Counterexample != nil:
 		return fmt.Sprintf("DIFFERS after %d runs", p.Runs)
 	case len(p.NotVerified) > 0:

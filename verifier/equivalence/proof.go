@@ -19,6 +19,12 @@ func (r *ProgramReport) Proved() bool {
 	return len(r.Proofs) > 0 && !slices.ContainsFunc(r.Proofs, func(p Proof) bool { return !p.Proved })
 }
 
+// Refuted tells whether it was the prover that found the input on which the
+// programs differ.
+func (r *ProgramReport) Refuted() bool {
+	return r.Counterexample != nil && len(r.Proofs) > 0 && r.Proofs[len(r.Proofs)-1].Way == r.Counterexample.Way
+}
+
 // prove follows both programs for all inputs of a scene. An input on which they
 // differ is tried: the prover knows less of helpers and maps than the interpreter,
 // and what it takes for a difference may be none.
