@@ -24,7 +24,7 @@ SOURCES := $(wildcard bpf/examples/*.c bpf/selftest/*.c)
 OBJECTS := $(SOURCES:.c=.el.o) $(SOURCES:.c=.eb.o)
 HEADERS := bpf/hintjit.h $(wildcard bpf/include/*/*.h)
 
-.PHONY: help run test corpus test-vm test-vm-all fuzz objects bench lint lint-go lint-c check fresh-objects deps clang-version
+.PHONY: help run test corpus test-vm test-vm-all fuzz mutate objects bench lint lint-go lint-c check fresh-objects deps clang-version
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -34,6 +34,7 @@ help:
 	@echo 'make test-vm   boot kernel 6.12 in QEMU and hold hints against what its drivers see'
 	@echo 'make test-vm-all  the same on every kernel of docs/vm.md'
 	@echo 'make fuzz      run every fuzz target, each for FUZZTIME=$(FUZZTIME)'
+	@echo 'make mutate    plant faults in the passes and see that hintjit verify finds each'
 	@echo 'make objects   rebuild bpf/*/*.o with clang $(CLANG_VERSION)'
 	@echo 'make bench     the benchmarks'
 	@echo 'make lint      gofmt, go vet, golangci-lint, and the C sources'
@@ -71,6 +72,11 @@ check: FUZZTIME := 5s
 
 fuzz:
 	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
+
+# docs/trust.md. Ten minutes on two cores, so not a part of check; that the faults
+# have their places still is a test.
+mutate: deps
+	@$(GO) run ./scripts/mutate
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
