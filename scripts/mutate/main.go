@@ -63,7 +63,7 @@ func run(faults []*fault, jobs int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	cases, err := prepare(dir)
 	if err != nil {
 		return err
@@ -174,7 +174,7 @@ func try(dir string, f *fault, cases []testCase) verdict {
 	if err != nil {
 		return verdict{err: err}
 	}
-	defer os.RemoveAll(own)
+	defer func() { _ = os.RemoveAll(own) }()
 	overlay, err := plant(own, f)
 	if err != nil {
 		return verdict{err: err}
