@@ -28,11 +28,11 @@ type Kernel struct {
 
 // Where Random puts things.
 const (
-	structSize  = 6144
+	structSize  = 8192
 	memberSlots = 120  // of 8 bytes
 	wrapped     = 1024 // where members lie that are behind an xdp_buff
 	embedded    = 2048 // where structs in structs lie
-	apart       = 1024 // and how far from each other
+	apart       = 2048 // and how far from each other: twice the slots, as one may start late and have members of its own
 )
 
 // Random makes a kernel that a walk is for and whose members lie wherever chance
