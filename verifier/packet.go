@@ -13,6 +13,10 @@ const (
 	maxMeta    = 252
 )
 
+// MaxMeta is the most metadata that a packet can come with: what struct xdp_frame
+// leaves of the headroom.
+const MaxMeta = headroom - frameSize
+
 // Offsets in struct xdp_md (linux/bpf.h).
 const (
 	ctxData    = 0
@@ -25,8 +29,8 @@ const (
 
 // layPacket puts Meta and Packet into a buffer of their own.
 func (m *Machine) layPacket() error {
-	if len(m.Meta) > headroom-frameSize {
-		return fmt.Errorf("%d bytes of metadata do not fit into %d bytes of headroom", len(m.Meta), headroom-frameSize)
+	if len(m.Meta) > MaxMeta {
+		return fmt.Errorf("%d bytes of metadata do not fit into %d bytes of headroom", len(m.Meta), MaxMeta)
 	}
 	buf := m.buffer
 	if n := max(bufferSize, headroom+len(m.Packet)); n != len(buf) {

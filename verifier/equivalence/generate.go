@@ -7,10 +7,6 @@ import (
 	"github.com/hintjit/hintjit/verifier"
 )
 
-// maxMeta is the most metadata there can be (xdp_metalen_invalid in
-// include/net/xdp.h).
-const maxMeta = 252
-
 // seeds makes the inputs that a search starts from.
 func (s *scene) seeds(rng *rand.Rand, subject *verifier.Subject) []*Input {
 	var out []*Input
@@ -77,7 +73,7 @@ func (s *scene) oddMeta(rng *rand.Rand, from *Input) *Input {
 	in := from.clone()
 	words := len(in.Meta) / 4
 	more := func() []byte {
-		b := make([]byte, min(4*(1+rng.IntN(12)), maxMeta-len(in.Meta)))
+		b := make([]byte, min(4*(1+rng.IntN(12)), verifier.MaxMeta-len(in.Meta)))
 		for i := range b {
 			b[i] = byte(rng.Uint32())
 		}

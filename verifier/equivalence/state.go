@@ -61,8 +61,13 @@ func swaps(from, to uint64, try func(from, to uint64)) {
 
 // inBytes calls put with copies of data in which one occurrence of a number is
 // replaced: in 8, 4, 2 or 1 bytes, in either order, alone or as the part of its
-// bytes that a mask leaves.
-func inBytes(data []byte, from, to uint64, put func([]byte)) {
+// bytes that a mask leaves. Of a number that stands in many places, as 0 does, those
+// behind a place of chance's choice are taken: the next time others.
+func inBytes(rng *rand.Rand, data []byte, from, to uint64, put func([]byte)) {
+	if len(data) == 0 {
+		return
+	}
+	start := rng.IntN(len(data))
 	for _, size := range []int{8, 4, 2, 1} {
 		if limit := uint64(1) << (8*size - 1) << 1; size < 8 && (from >= limit || to >= limit) {
 			continue
@@ -72,7 +77,14 @@ func inBytes(data []byte, from, to uint64, put func([]byte)) {
 				continue
 			}
 			found := 0
-			for at := 0; at+size <= len(data) && found < places; at++ {
+			for i := range data {
+				at := (start + i) % len(data)
+				if found == places {
+					break
+				}
+				if at+size > len(data) {
+					continue
+				}
 				old := readNumber(data[at:at+size], order)
 				v, ok := replaced(old, from, to)
 				if !ok || from == 0 && old != 0 && found > 0 {
@@ -107,12 +119,12 @@ func replaced(old, from, to uint64) (v uint64, ok bool) {
 }
 
 func (s *search) inPacket(in *Input, from, to uint64) (out []*Input) {
-	inBytes(in.Packet, from, to, func(b []byte) {
+	inBytes(s.rng, in.Packet, from, to, func(b []byte) {
 		next := in.clone()
 		next.Packet = b
 		out = append(out, next)
 	})
-	inBytes(in.Meta, from, to, func(b []byte) {
+	inBytes(s.rng, in.Meta, from, to, func(b []byte) {
 		next := in.clone()
 		next.Meta = b
 		out = append(out, next)
@@ -163,7 +175,7 @@ func (s *search) inMaps(in *Input, from, to uint64, seen []lookedUp) (out []*Inp
 			}
 			value = make([]byte, spec.ValueSize) // an array has all of its values
 		}
-		inBytes(value, from, to, func(b []byte) {
+		inBytes(s.rng, value, from, to, func(b []byte) {
 			if e := (Entry{l.mp, l.key, b}); fits(s.before.subject, e) {
 				next := in.clone()
 				next.set(e)
@@ -204,7 +216,7 @@ func (s *search) resized(in *Input, c comparison) (out []*Input) {
 			out = append(out, next)
 		}
 		next = in.clone()
-		if n := (int64(len(in.Meta)) + by + 3) &^ 3; n >= 0 && n <= maxMeta {
+		if n := (int64(len(in.Meta)) + by + 3) &^ 3; n >= 0 && n <= verifier.MaxMeta {
 			next.Meta = resize(s.rng, next.Meta, int(n))
 			out = append(out, next)
 		}
