@@ -172,7 +172,7 @@ func (s *side) loadImage(st *state, p value, size int) (value, error) {
 	}
 	out := read(st.when, len(p.word)-1, 0)
 	if outside != bdd.False {
-		return value{}, fmt.Errorf("reads %d bytes outside %s", size, p.region.name)
+		return value{}, &difference{what: fmt.Sprintf("reads %d bytes outside %s", size, p.region.name), when: outside}
 	}
 	return numeric(out), nil
 }
