@@ -122,7 +122,8 @@ var models = map[string]func(w *want){
 	},
 	"has_bits": func(w *want) {
 		hash, tci, ptype, length := w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("pkt_len")
-		w.out(hash, hash&tci, tci|ptype, 1-ptype, tci, hash+tci+ptype+length, bit(hash == tci))
+		w.out(hash, hash&tci, tci|ptype, 1-ptype, tci, hash+tci+ptype+length, bit(hash == tci),
+			ptype&tci, 1-hash&length)
 	},
 	"has_union": func(w *want) {
 		n := w.has("rx_hash") + w.has("vlan_tci") + w.has("ptype")
@@ -267,8 +268,9 @@ var models = map[string]func(w *want){
 	"flavour": func(w *want) {
 		w.out(w.v("rx_hash"), w.exists("shelf"), w.has("shelf"), w.v("shelf"), w.has("rx_hash"))
 	},
-	"all_registers":      func(w *want) { w.out(0x33456789+0, w.v("rx_hash")) },
-	"all_registers_keep": func(w *want) { w.out(0x22345678, w.v("rx_hash"), w.v("ptype")) },
+	"all_registers":        func(w *want) { w.out(0x33456789+0, w.v("rx_hash")) },
+	"all_registers_branch": func(w *want) { w.out((1+w.has("flow_mark"))<<32 + 0x23456789) },
+	"all_registers_keep":   func(w *want) { w.out(0x22345678, w.v("rx_hash"), w.v("ptype")) },
 	"big_stack": func(w *want) {
 		w.out(w.v("rx_hash"), w.v("ptype"), w.v("vlan_tci"), w.has("rx_hash"), 59*60/2)
 	},

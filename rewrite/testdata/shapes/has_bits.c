@@ -22,5 +22,9 @@ SEC("xdp") int has_bits(struct xdp_md *ctx)
 	out[5] = h->has_rx_hash + h->has_vlan_tci + h->has_ptype + h->has_pkt_len;
 	if (h->has_rx_hash == h->has_vlan_tci)
 		out[6] = 1;
+	if (h->has_ptype && h->has_vlan_tci)
+		out[7] = 1;
+	if (!h->has_rx_hash || !h->has_pkt_len)
+		out[8] = 1;
 	return XDP_PASS;
 }
