@@ -78,8 +78,10 @@ fuzz:
 mutate: deps
 	@$(GO) run ./scripts/mutate
 
-bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+# docs/performance.md is what these say; with BENCH=REGEXP only some.
+BENCH ?= .
+bench: deps
+	HINTJIT_PERFORMANCE="$$PWD/docs/performance.md" $(GO) test -p 1 -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
 
 # The tests last: their summary closes what CI prints.
 check: deps lint fresh-objects run fuzz test-vm test
