@@ -53,7 +53,9 @@ func (s Samples) Spread() Spread {
 }
 
 // Per divides round by round: what two contenders took of the same moment.
-func (s Samples) Per(o Samples) Samples { return s.with(o, func(a, b float64) float64 { return a / b }) }
+func (s Samples) Per(o Samples) Samples {
+	return s.with(o, func(a, b float64) float64 { return a / b })
+}
 
 // Above subtracts round by round.
 func (s Samples) Above(o Samples) Samples {

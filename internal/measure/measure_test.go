@@ -32,7 +32,7 @@ func TestReplace(t *testing.T) {
 	const document = "# Title\n<!-- measured: a -->\nold\n<!-- end of a -->\n<!-- measured: b -->\n<!-- end of b -->\n"
 	got, err := replace([]byte(document), "a", "new")
 	require.NoError(t, err)
-	require.Equal(t, "# Title\n<!-- measured: a -->\nnew\n\n<!-- end of a -->\n<!-- measured: b -->\n<!-- end of b -->\n", string(got))
+	require.Equal(t, "# Title\n<!-- measured: a -->\n\nnew\n\n<!-- end of a -->\n<!-- measured: b -->\n<!-- end of b -->\n", string(got))
 
 	_, err = replace([]byte(document), "c", "new")
 	require.EqualError(t, err, `section c has to be marked with "<!-- measured: c -->" and "<!-- end of c -->"`)
