@@ -125,6 +125,10 @@ var models = map[string]func(w *want){
 		w.out(hash, hash&tci, tci|ptype, 1-ptype, tci, hash+tci+ptype+length, bit(hash == tci),
 			ptype&tci, 1-hash&length)
 	},
+	"has_together": func(w *want) {
+		hash, tci, ptype, length := w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("pkt_len")
+		w.out(hash&length, 1-hash&ptype, tci|ptype)
+	},
 	"has_union": func(w *want) {
 		n := w.has("rx_hash") + w.has("vlan_tci") + w.has("ptype")
 		w.out(n, w.v("rx_hash"))
