@@ -231,6 +231,10 @@ var models = map[string]func(w *want){
 			w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
 		}
 	},
+	"merged_calls": func(w *want) {
+		sum := uint64(w.Packet[0]&1) * (w.v("rx_hash") + w.v("ptype"))
+		w.out(sum, w.v("rx_hash"), w.has("rx_hash"), w.v("rx_hash"))
+	},
 	"maybe_null": func(w *want) { w.out(w.v("rx_hash")+3*w.v("vlan_tci"), 8) },
 	"packed": func(w *want) {
 		w.out(w.v("csum_status"), w.v("rx_hash"), w.v("vlan_tci"), w.v("rx_timestamp"), w.has("rx_hash"))
@@ -326,6 +330,14 @@ var models = map[string]func(w *want){
 	},
 	"call_after_adjust_meta": func(w *want) {
 		w.Meta = bytes.Repeat([]byte{0xff}, 64)
+		w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
+	},
+	"call_after_shift_meta": func(w *want) {
+		if len(w.Meta) < 4 {
+			w.Ret = 0 // XDP_ABORTED
+			return
+		}
+		w.Meta = w.Meta[4:]
 		w.out(w.v("rx_hash"), w.v("ptype"), w.has("rx_hash"))
 	},
 	"call_after_meta_write": func(w *want) {
