@@ -34,7 +34,7 @@ func (p *plan) copyHint(e *emitter, h *layouts.Hint) {
 	end := e.label()
 	e.alternatives(h, end, func(a *layouts.Alternative, next int) {
 		t, free := e.temp()
-		if a.Map != nil || p.declares(h.Name) {
+		if partial(a) || p.declares(h.Name) {
 			e.value(t, h, a, slice{0, h.Decl.Bytes * 8}, next)
 		}
 		p.eachMember(h.Name, func(m *member) { p.copyValue(e, p.copyAt+int(m.bit/8), t, h.Decl.Bytes) })

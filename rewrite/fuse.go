@@ -34,10 +34,16 @@ func (p *plan) fuse() {
 	}
 }
 
+// partial tells whether an alternative may hold and still have no value: its map
+// has no translation of some number.
+func partial(a *layouts.Alternative) bool {
+	return a.Map != nil && (a.From.Width() >= 64 || uint64(len(a.Map.Values)) < 1<<a.From.Width())
+}
+
 // plain tells whether a hint's presence is decided by comparisons alone.
 func plain(h *layouts.Hint) bool {
 	for i := range h.Alternatives {
-		if h.Alternatives[i].Map != nil {
+		if partial(&h.Alternatives[i]) {
 			return false
 		}
 	}

@@ -161,7 +161,7 @@ func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 		e.value(dst, pt.hint, &pt.hint.Alternatives[0], piece, 0)
 		return
 	}
-	if a := &pt.hint.Alternatives[0]; !e.spare() && len(pt.hint.Alternatives) == 1 && a.Map == nil {
+	if a := &pt.hint.Alternatives[0]; !e.spare() && len(pt.hint.Alternatives) == 1 && !partial(a) {
 		e.inPlace(dst, pt.hint, a, piece)
 		return
 	}
@@ -202,7 +202,7 @@ func (e *emitter) addPart(dst asm.Register, r *read, pt *part) {
 	done := e.label()
 	e.alternatives(pt.hint, done, func(a *layouts.Alternative, next int) {
 		if pt.has {
-			if a.Map != nil {
+			if partial(a) {
 				t, free := e.temp()
 				e.value(t, pt.hint, a, slice{0, 64}, next)
 				free()
@@ -455,8 +455,8 @@ func (e *emitter) network(dst asm.Register, size int) (most uint64) {
 }
 
 // lookup translates the number in dst through a table of the unit. An entry of
-// 0 says that there is no translation; a map that has 0 among its values is
-// stored higher (table.bias).
+// 0 says that there is no translation, unless every number has one; a map that
+// has 0 among its values is stored higher (table.bias).
 func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap, absent int) (most uint64) {
 	tab := e.p.tables.of(m, f.Width())
 	if !tab.bounded && e.swapped(f) {
@@ -481,7 +481,9 @@ func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap
 	e.op(asm.Add.Reg(t, dst))
 	e.op(asm.LoadMem(dst, t, 0, sizeOf(tab.size)))
 	free()
-	e.ifImm(asm.JEq, dst, 0, absent)
+	if !tab.total {
+		e.ifImm(asm.JEq, dst, 0, absent)
+	}
 	if tab.bias != 0 {
 		e.op(asm.Sub.Imm(dst, int32(tab.bias)))
 	}

@@ -17,6 +17,7 @@ type table struct {
 	size    int
 	most    uint64 // the highest value
 	bounded bool   // a field may be past the last entry: compare first
+	total   bool   // every number has a translation
 	bias    uint64 // entries are higher by it, so that no translation is stored as 0
 }
 
@@ -41,12 +42,13 @@ func (ts *tables) of(m *layouts.ValueMap, width int) *table {
 		return t
 	}
 	t := &table{index: len(ts.unit.Tables), entries: 1 << width, size: 1}
+	t.total = len(m.Values) == t.entries
 	highest, stored := uint64(0), map[uint64]bool{}
 	for k, v := range m.Values {
 		highest, t.most = max(highest, k), max(t.most, v)
 		stored[v] = true
 	}
-	for stored[-t.bias] { // 1 where 0 is a translation, and more only if 2^64-1 is one too
+	for !t.total && stored[-t.bias] { // 1 where 0 is a translation, and more only if 2^64-1 is one too
 		t.bias++
 	}
 	if t.entries > smallTable && int(highest)+1 < t.entries {

@@ -260,7 +260,7 @@ func (e *emitter) ifEqual(r asm.Register, v uint64, label int) {
 // maskable tells whether present can say that the hint is there: by comparisons
 // of words alone, and one way only.
 func (p *plan) maskable(i int, h *layouts.Hint) bool {
-	if len(h.Alternatives) != 1 || h.Alternatives[0].Map != nil {
+	if len(h.Alternatives) != 1 || partial(&h.Alternatives[0]) {
 		return false
 	}
 	for _, c := range p.compile(p.conditions(i, &h.Alternatives[0])) {

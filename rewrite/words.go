@@ -53,7 +53,7 @@ func (n need) presence(h *layouts.Hint) {
 	for i := range h.Alternatives {
 		a := &h.Alternatives[i]
 		n.conditions(a.When)
-		if a.Map != nil {
+		if partial(a) {
 			n.field(a.From)
 		}
 	}
@@ -110,7 +110,7 @@ func (p *plan) needs(i int) need {
 		for k := range h.Alternatives {
 			a := &h.Alternatives[k]
 			n.conditions(p.left(i, a.When))
-			if a.Map != nil {
+			if partial(a) {
 				n.field(a.From)
 			}
 		}

@@ -1,0 +1,189 @@
+package rewrite
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/hintjit/hintjit/layouts"
+)
+
+// flatten gives hints with many alternatives one instead: a table of all that the
+// few bits which they ask for can say. Six alternatives with a table each are 120
+// instructions and up to a dozen branches that depend on the packet (ixgbe's
+// ptype); the bits put side by side, one load and one comparison are 15.
+func flatten(d *layouts.Descriptor) *layouts.Descriptor {
+	out := *d
+	out.Hints = slices.Clone(d.Hints)
+	for i, h := range out.Hints {
+		if a, ok := flattened(d, h); ok {
+			flat := *h
+			flat.Alternatives = []layouts.Alternative{a}
+			out.Hints[i] = &flat
+		}
+	}
+	return &out
+}
+
+// maxIndex bounds a flat table: 2^10 entries, of which a packet touches one, and
+// the traffic of a NIC a few cache lines.
+const maxIndex = 10
+
+// flattened is the one alternative that says what all of h's say, where there is
+// one that is shorter.
+func flattened(d *layouts.Descriptor, h *layouts.Hint) (flat layouts.Alternative, ok bool) {
+	common := inAll(h.Alternatives)
+	asked := need{}
+	for i := range h.Alternatives {
+		a := &h.Alternatives[i]
+		asked.conditions(without(a.When, common))
+		if a.From != nil {
+			asked.field(a.From)
+		}
+		if slices.ContainsFunc(a.Convert, func(c layouts.Conversion) bool { return !arithmetic(c) }) {
+			return flat, false
+		}
+	}
+	if len(h.Alternatives) == 1 || len(asked) != 1 {
+		return flat, false
+	}
+	for index, mask := range asked {
+		if d.StateOf(index) != nil || bits.OnesCount64(mask) > maxIndex {
+			return flat, false
+		}
+		f := &layouts.Field{Name: h.Name, Bits: runs(index, mask)}
+		if flatCost(f) >= costOf(h.Alternatives, common) {
+			return flat, false
+		}
+		m := &layouts.ValueMap{Name: h.Name + "_at_once", Values: map[uint64]uint64{}}
+		for key := range uint64(1) << f.Width() {
+			if v, holds := firstOf(h.Alternatives, common, deposit(key, mask)); holds {
+				m.Values[key] = v
+			}
+		}
+		flat = layouts.Alternative{When: common, From: f, Map: m, Pos: h.Pos}
+	}
+	return flat, true
+}
+
+// inAll is what every alternative asks for.
+func inAll(as []layouts.Alternative) (out []layouts.Condition) {
+	for _, c := range as[0].When {
+		if !slices.ContainsFunc(as, func(a layouts.Alternative) bool { return !slices.ContainsFunc(a.When, c.Equal) }) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// arithmetic tells whether a conversion is of the value alone, on every machine.
+func arithmetic(c layouts.Conversion) bool {
+	switch c.Op {
+	case layouts.Add, layouts.Sub, layouts.Mul, layouts.Shl, layouts.Shr:
+		return true
+	}
+	return false
+}
+
+// runs are the bits of mask as ranges of word index, most significant first.
+func runs(index int, mask uint64) (out []layouts.BitRange) {
+	for mask != 0 {
+		msb := 63 - bits.LeadingZeros64(mask)
+		n := bits.LeadingZeros64(^(mask << (63 - msb)))
+		out = append(out, layouts.BitRange{Word: index, MSB: msb, LSB: msb - n + 1})
+		mask &= ones(msb - n + 1)
+	}
+	return out
+}
+
+// deposit puts the bits of key where those of mask are.
+func deposit(key, mask uint64) (word uint64) {
+	for ; mask != 0; mask &= mask - 1 {
+		word |= (key & 1) << bits.TrailingZeros64(mask)
+		key >>= 1
+	}
+	return word
+}
+
+// firstOf is the value of the first alternative that holds in a word, the common
+// conditions aside.
+func firstOf(as []layouts.Alternative, common []layouts.Condition, word uint64) (v uint64, ok bool) {
+	for i := range as {
+		a := &as[i]
+		fails := func(c layouts.Condition) bool { return slices.Contains(c.Values, in(word, c.Field)) == c.Not }
+		if slices.ContainsFunc(without(a.When, common), fails) {
+			continue
+		}
+		v, ok = a.Value, true
+		if a.From != nil {
+			v = in(word, a.From)
+		}
+		if a.Map != nil {
+			v, ok = a.Map.Values[v]
+		}
+		if !ok {
+			continue
+		}
+		for _, c := range a.Convert {
+			v = converted(v, c)
+		}
+		return v, true
+	}
+	return 0, false
+}
+
+// in is a field's value, all of it being in one word.
+func in(word uint64, f *layouts.Field) (v uint64) {
+	for _, r := range f.Bits {
+		n := r.MSB - r.LSB + 1
+		v = v<<n | word>>r.LSB&ones(n)
+	}
+	return v
+}
+
+func converted(v uint64, c layouts.Conversion) uint64 {
+	switch c.Op {
+	case layouts.Add:
+		return v + c.Arg
+	case layouts.Sub:
+		return v - c.Arg
+	case layouts.Mul:
+		return v * c.Arg
+	case layouts.Shl:
+		return v << c.Arg
+	}
+	return v >> c.Arg // see arithmetic
+}
+
+// What code takes, roughly: a comparison is a copy, a mask and a branch; a piece
+// of a field a copy, a shift and a mask, and another shift and an or where it is
+// not the first; a table its address, a sum, a load and a branch.
+const (
+	comparisonCost = 3
+	pieceCost      = 4
+	tableCost      = 5
+)
+
+func flatCost(f *layouts.Field) int { return pieceCost*len(f.Bits) + tableCost }
+
+func costOf(as []layouts.Alternative, common []layouts.Condition) (cost int) {
+	for i := range as {
+		a := &as[i]
+		words := need{}
+		for _, c := range without(a.When, common) {
+			if _, _, ok := masked(&c); ok {
+				words.field(c.Field) // all of these are one comparison
+				continue
+			}
+			cost += comparisonCost + len(c.Values) - 1
+		}
+		cost += comparisonCost*len(words) + 1
+		if a.From != nil {
+			cost += pieceCost * len(a.From.Bits)
+		}
+		if a.Map != nil {
+			cost += tableCost
+		}
+		cost += len(a.Convert)
+	}
+	return cost
+}
