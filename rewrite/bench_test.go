@@ -3,6 +3,9 @@ package rewrite_test
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/measure"
 	"github.com/hintjit/hintjit/internal/object"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier"
@@ -18,22 +22,23 @@ import (
 
 // A bulk is how a program of some size is divided into functions.
 type bulk struct {
-	name string
+	name  string
+	about string // in a table
 	fill func(b *builder, total int)
 }
 
 var bulks = []bulk{
 	// Most code of an object has nothing to do with hints.
-	{"plain", func(b *builder, total int) { b.plain("plain", total) }},
+	{"plain", "one function without hints", func(b *builder, total int) { b.plain("plain", total) }},
 	// Functions of 10,000 instructions, every fiftieth of which reads a hint.
-	{"reads", func(b *builder, total int) {
+	{"reads", "functions of 10,000, a hint every 50", func(b *builder, total int) {
 		const each = 10_000
 		for i := 0; total > 0; i, total = i+1, total-each {
 			b.reads(fmt.Sprintf("reads%02d", i), min(total, each))
 		}
 	}},
 	// All in one function.
-	{"one", func(b *builder, total int) { b.reads("reads00", total) }},
+	{"one", "one function, a hint every 50", func(b *builder, total int) { b.reads("reads00", total) }},
 }
 
 // BenchmarkObject is what the command does: from the bytes of an object to those
@@ -47,6 +52,64 @@ func BenchmarkObject(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkRewriting compares with what loading the same programs takes: the
+// kernel's verifier and its JIT.
+func BenchmarkRewriting(b *testing.B) {
+	var table strings.Builder
+	fmt.Fprintln(&table, "| program | instructions | rewriting, ms | million instructions a second | allocated, MB | loading, ms | rewriting per loading |")
+	fmt.Fprintln(&table, "|---|---|---|---|---|---|---|")
+	for _, bulk := range bulks {
+		for _, size := range []int{1_000, 10_000, 100_000, 1_000_000} {
+			compareWithLoading(b, &table, bulk, size)
+		}
+	}
+	measure.Publish(b, "rewriting", table.String())
+}
+
+func compareWithLoading(b *testing.B, table io.Writer, bulk bulk, size int) {
+	object := build(b, bulk, size)
+	opts := rewrite.Options{NIC: "i40e", Reach: rewrite.Meta}
+	rewritten, _, err := rewrite.Object(object, opts)
+	require.NoError(b, err)
+	took := func(what func() error) func() (float64, error) {
+		return func() (float64, error) {
+			runtime.GC() // of what the one before left
+			start := time.Now()
+			err := what()
+			return float64(time.Since(start).Microseconds()) / 1000, err
+		}
+	}
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(rewritten))
+	require.NoError(b, err)
+	load := func() error {
+		coll, err := ebpf.NewCollection(spec)
+		if err == nil {
+			coll.Close()
+		}
+		return err
+	}
+	contenders := []measure.Contender{{Name: "rewriting", Run: took(func() error { _, _, err := rewrite.Object(object, opts); return err })}}
+	if err := load(); err == nil {
+		contenders = append(contenders, measure.Contender{Name: "loading", Run: took(load)})
+	} else {
+		b.Logf("%s/%d: not loaded: %.200v", bulk.name, size, err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err = rewrite.Object(object, opts)
+	require.NoError(b, err)
+	runtime.ReadMemStats(&after)
+	samples, err := measure.Interleave(3, contenders)
+	require.NoError(b, err)
+	ms := samples[0].Spread()
+	loading, ratio := "refused", ""
+	if len(samples) > 1 {
+		loading, ratio = fmt.Sprintf("%.1f", samples[1].Spread().Median), samples[0].Per(samples[1]).Spread().String()
+	}
+	fmt.Fprintf(table, "| %s | %d | %.1f (%.1f to %.1f) | %.2f | %.1f | %s | %s |\n", bulk.about, size, ms.Median, ms.Low, ms.High,
+		float64(size)/1000/ms.Median, float64(after.TotalAlloc-before.TotalAlloc)/1e6, loading, ratio)
 }
 
 // BenchmarkCollection is what the library does to a specification that was
@@ -137,7 +200,7 @@ const everyHint = 50
 // plain makes a function of n instructions without hints.
 func (m *builder) plain(name string, n int) {
 	f := m.function(name)
-	body := []code.Insn{code.New(asm.Mov.Reg(asm.R0, asm.R2))}
+	body := []code.Insn{code.New(asm.Mov.Imm(asm.R0, 0))}
 	m.finish(f, pad(f, body, n))
 }
 

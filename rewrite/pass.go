@@ -81,7 +81,7 @@ func newJob(u *code.Unit, opts Options) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{u: u, t: t, opts: opts, before: clone(u),
+	j := &job{u: u, t: t, opts: opts, before: share(u),
 		tables: &tables{unit: u, made: map[tableKey]*table{}},
 		report: &Report{NIC: t.layout.NIC, Descriptor: t.desc.Name, Reach: t.reach.name(), unit: u}}
 	if w, ok := t.reach.(*walkReach); ok {
@@ -103,16 +103,33 @@ func (j *job) registers() error {
 	return nil
 }
 
-// clone copies the functions of u; what instructions point to is shared.
-func clone(u *code.Unit) *code.Unit {
+// share is u as it is now, with the instructions that u has: who edits a function
+// gives it some of its own first, see own.
+func share(u *code.Unit) *code.Unit {
 	c := *u
 	c.Funcs = make([]*code.Func, len(u.Funcs))
 	for i, f := range u.Funcs {
 		g := *f
-		g.Insns = slices.Clone(f.Insns)
 		c.Funcs[i] = &g
 	}
 	return &c
+}
+
+// own gives the functions that the passes edit instructions which before does not
+// share. Most of a large object is others.
+func (j *job) own() {
+	for _, f := range j.funcs {
+		j.u.Funcs[f].Insns = slices.Clone(j.u.Funcs[f].Insns)
+	}
+}
+
+// clone copies the functions of u; what instructions point to is shared.
+func clone(u *code.Unit) *code.Unit {
+	c := share(u)
+	for _, f := range c.Funcs {
+		f.Insns = slices.Clone(f.Insns)
+	}
+	return c
 }
 
 // declare reads the hint structs and holds them against what hints there are.

@@ -41,6 +41,7 @@ func (j *job) selectFuncs() error {
 	for _, f := range slices.Backward(j.order) {
 		j.u.Funcs[f].Args = j.takes(j.u.Funcs[f])
 	}
+	j.own()
 	return nil
 }
 
