@@ -23,6 +23,8 @@ type emitter struct {
 	borrowed []asm.Register // saved and restored
 	zeroes   bool           // a value that is absent leaves 0 in its register
 	slots    int            // of the stack below the plan's, taken by this code
+	context  home           // where a fetch finds the context
+	busy     registers      // of r0 to r5, those that a fetch may not lose although it calls
 	spend    uint64         // words that a comparison may mask where they are kept: its last use
 }
 

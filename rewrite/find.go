@@ -28,7 +28,7 @@ type found struct {
 	shifts  map[int]int64 // what to add to the offset of accesses to bit-fields
 	escaped uint64        // calls whose pointer is used in other ways than loads
 	enters  []entering    // calls of functions of the unit
-	touches []int         // instructions that give access to the metadata area
+	touches []int         // instructions that may change the metadata area, or let the program at it
 	returns []int         // exits at which r0 may hold the pointer
 	depth   int           // bytes of stack in use
 }

@@ -27,7 +27,7 @@ func regset(rs ...asm.Register) (out registers) {
 // where a word is alive and where code is put.
 func (p *plan) liveRegisters() {
 	p.demand(func(i int, d *flow.Bits) {
-		if p.alive[i] == 0 && p.reads[i] == nil && p.tests[i] == nil && !p.isCall(i) && i != 0 {
+		if p.alive[i] == 0 && p.reads[i] == nil && p.tests[i] == nil && !p.isCall(i) && p.sunk[i] == 0 && i != 0 {
 			return
 		}
 		after := liveSet(d)
@@ -128,6 +128,9 @@ func (p *plan) place() {
 	for w := range p.words {
 		wish[w] = asm.R10
 		blocked[w] = regset(asm.R10)
+		if p.context>>w&1 != 0 {
+			blocked[w] |= regset(asm.R1) // verifier.Check knows the context by its being moved at the call
+		}
 	}
 	p.interfere(blocked, near, wish, weight)
 	for early := p.t.reach.early(p); early != 0; early &= early - 1 {
@@ -202,6 +205,13 @@ func (p *plan) interfere(blocked []registers, near []uint64, wish []asm.Register
 	}
 	for i := range p.f.Insns { // in order: the last wish counts
 		alive, uses := p.alive[i], p.uses[i]
+		if sunk := p.sunk[i]; sunk != 0 {
+			each(sunk|p.context, func(w int) {
+				weight[w]++
+				blocked[w] |= p.before[i]
+				near[w] |= sunk | p.context
+			})
+		}
 		if alive|uses == 0 {
 			continue
 		}
@@ -254,6 +264,9 @@ func (p *plan) interfere(blocked []registers, near []uint64, wish []asm.Register
 func (p *plan) liveBefore(i int) uint64 {
 	if p.isCall(i) && !p.entry {
 		return 0
+	}
+	if p.sunk[i] != 0 {
+		return p.context
 	}
 	return p.alive[i] | p.uses[i]
 }

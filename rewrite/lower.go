@@ -16,12 +16,16 @@ func (p *plan) lower() error {
 	edit := code.NewEdit(p.f)
 	if p.entry {
 		e := newEmitter(p, 0, 0)
+		e.context = home{reg: asm.R1, placed: true}
 		p.t.reach.fetch(e, p.fetch[-1], p.before[0]|regset(asm.R1))
 		if p.fetch[-1] != 0 {
 			edit.Enter(p.fetching(e.finish())...)
 		}
 	}
 	for i := range p.f.Insns {
+		if p.sunk[i] != 0 {
+			edit.Insert(i, p.fetching(p.lowerSunk(i))...)
+		}
 		switch {
 		case p.gone[i]:
 			edit.Replace(i)
@@ -89,8 +93,11 @@ func (p *plan) lowerCall(i int) []code.Insn {
 	}
 	kept := regset(asm.R10)
 	e := newEmitter(p, 0, 0)
+	e.context = home{reg: asm.R1, placed: true}
 	e.each(p.alive[i]|p.uses[i], func(w *word) { kept |= w.home.register() })
 	busy := kept | p.inUse[i]&^regset(asm.R0)
+	e.each(words&p.context, func(w *word) { e.put(w.home, asm.R1) })
+	words &^= p.context
 	if words != 0 {
 		p.t.reach.fetch(e, words, busy)
 	}
@@ -100,6 +107,17 @@ func (p *plan) lowerCall(i int) []code.Insn {
 		e.op(asm.Mov.Reg(asm.R0, asm.R10))
 		e.op(asm.Add.Imm(asm.R0, int32(p.copyAt)))
 	}
+	return e.finish()
+}
+
+// lowerSunk is a fetch further down, before instruction i.
+func (p *plan) lowerSunk(i int) []code.Insn {
+	e := newEmitter(p, 0, 0)
+	e.each(p.context, func(w *word) { e.context = w.home })
+	e.busy = p.before[i] & regset(asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
+	keep := p.before[i] | regset(asm.R10)
+	e.each(p.sunk[i], func(w *word) { keep |= w.home.register() })
+	p.t.reach.fetch(e, p.sunk[i], keep)
 	return e.finish()
 }
 

@@ -30,6 +30,14 @@ func (w *want) has(name string) uint64 {
 	return bit(ok)
 }
 
+// or is h->has_name ? h->name : fallback.
+func (w *want) or(name string, fallback uint64) uint64 {
+	if w.has(name) == 0 {
+		return fallback
+	}
+	return w.v(name)
+}
+
 // exists is bpf_core_field_exists(h->name).
 func (w *want) exists(name string) uint64 { return bit(w.given[name]) }
 
@@ -453,6 +461,54 @@ var models = map[string]func(w *want){
 	},
 	"core_bitfield_probed": func(w *want) {
 		w.out(w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("rx_timestamp"))
+	},
+	"rare": func(w *want) {
+		if w.Packet[0]&1 == 1 {
+			w.out(w.or("rx_hash", 77))
+			w.Ret = xdpTX
+		}
+	},
+	"rare_either": func(w *want) {
+		switch {
+		case w.Packet[0]&1 == 1:
+			w.out(w.or("rx_hash", 77))
+			w.Ret = xdpTX
+		case w.Packet[1]&1 == 1:
+			w.out(0, uint64(uint32(w.v("ptype")+3)))
+			w.Packet = w.Packet[4:]
+		}
+	},
+	"rare_written": func(w *want) {
+		read := w.Packet[0]&1 == 1
+		switch {
+		case w.Packet[1]&1 == 1:
+			w.overwriteMeta()
+			if w.Ret = xdpTX; read {
+				w.out(w.v("rx_hash"))
+			}
+		case read:
+			w.out(0, w.or("vlan_tci", 99))
+			w.Meta = w.Meta[:0]
+		}
+	},
+	"rare_loop": func(w *want) {
+		sum := uint64(0)
+		for i := range 12 {
+			if w.Packet[0]&1 == 1 && w.Packet[i]&2 == 2 {
+				sum += w.v("rx_hash")
+			}
+		}
+		w.out(sum)
+	},
+	"rare_meeting": func(w *want) {
+		out := make([]uint64, 2)
+		if w.Packet[0]&1 == 1 && w.Packet[1]&1 == 1 {
+			out[0] = uint64(uint32(w.v("rx_hash") + 1))
+		}
+		if w.Packet[0]&1 == 1 && w.Packet[2]&1 == 1 {
+			out[1] = w.or("vlan_tci", 99)
+		}
+		w.out(out...)
 	},
 	"unknown_member": func(w *want) { w.out(w.v("rx_hash"), 0, w.has("rx_hash")) },
 }

@@ -34,6 +34,9 @@ type plan struct {
 
 	uses     map[int]uint64    // words that instruction i reads, by bit
 	fetch    map[int]uint64    // words that call i has to bring
+	sinks    map[int]bool      // instructions before which words are fetched and not at the calls
+	sunk     map[int]uint64    // and the words
+	context  uint64            // the bit of the word that keeps the context for that
 	inUse    map[int]registers // program registers that are live after i, or written by it
 	before   map[int]registers // and before i
 	alive    map[int]uint64    // words live after i
@@ -67,7 +70,7 @@ const maxWords = 64
 func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (*plan, error) {
 	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts,
 		callAt: map[int]bool{}, gone: map[int]bool{}, reads: map[int]*read{}, tests: map[int]*test{},
-		held: map[int][]layouts.Condition{}, uses: map[int]uint64{}, fetch: map[int]uint64{},
+		held: map[int][]layouts.Condition{}, uses: map[int]uint64{}, fetch: map[int]uint64{}, sunk: map[int]uint64{},
 		inUse: map[int]registers{}, before: map[int]registers{}, alive: map[int]uint64{}}
 	for _, c := range p.calls {
 		p.callAt[c.insn] = true
@@ -93,6 +96,7 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	if err := t.reach.when(p); err != nil {
 		return nil, err
 	}
+	p.sinkFetches()
 	p.liveWords()
 	p.liveRegisters()
 	p.place()

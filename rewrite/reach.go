@@ -16,8 +16,10 @@ type reach interface {
 	// when decides whether the words are fetched at the calls of hintjit_rx or
 	// at the function's entry (plan.entry), and refuses what can not be right.
 	when(p *plan) error
-	// fetch makes the code that brings words home. r1 holds the context; keep
-	// has the registers that may not change. When no descriptor can be had every
+	// lasts says how long after a call the words can still be fetched.
+	lasts(p *plan) lasting
+	// fetch makes the code that brings words home, emitter.context being where the
+	// context is. keep has the registers that may not change. When no descriptor can be had every
 	// word is 0, which by the layout's rules makes every hint absent.
 	fetch(e *emitter, words uint64, keep registers)
 	// moves tells whether a helper may take away what the program would read

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/hintjit/hintjit/internal/code"
@@ -35,6 +37,9 @@ func (metaReach) when(p *plan) error {
 	return nil
 }
 
+// lasts: bpf_xdp_adjust_head moves the descriptor, and data_meta with it.
+func (metaReach) lasts(*plan) lasting { return untouched }
+
 // moves: bpf_xdp_adjust_head moves the metadata along with the packet's start
 // (net/core/filter.c), so it does not count.
 func (metaReach) moves(helper asm.BuiltinFunc) bool { return helper == asm.FnXdpAdjustMeta }
@@ -50,29 +55,33 @@ func (metaReach) allows(t *target, _ *code.Unit) verifier.Reach {
 // a driver without metadata support sets data_meta past data, and so has none
 // either.
 func (metaReach) fetch(e *emitter, words uint64, keep registers) {
-	e.each(words, func(w *word) { keep |= w.home.register() })
-	temps := e.scratch(keep | regset(asm.R1))
-	start := asm.R1 // the context's last use
-	switch {
-	case keep.has(asm.R1) || e.p.results.has(asm.R1) && len(temps) > 2:
-		if len(temps) < 3 {
-			e.p.short = true
-			return
-		}
-		start = temps[2]
-	case len(temps) < 2:
-		e.p.short = true
-		return
+	e.each(words, func(w *word) { e.avoid |= w.home.register() })
+	keep |= e.avoid
+	ctx := e.context.reg
+	temps := e.scratch(keep | e.context.register())
+	reuse := e.context.slot == 0 && !keep.has(ctx) && !(e.p.results.has(ctx) && len(temps) > 2)
+	e.avoid |= e.context.register()
+	for e.lent = regset(temps...); len(temps) < 2 || len(temps) < 3 && !reuse; {
+		r, _ := e.temp()
+		temps = append(temps, r)
 	}
-	end, limit := temps[0], temps[1]
-	e.op(asm.LoadMem(end, asm.R1, mdData, asm.Word))
-	e.op(asm.LoadMem(start, asm.R1, mdDataMeta, asm.Word))
+	e.lent = 0
+	if reuse { // it is the context's last use
+		temps = slices.Insert(temps, 2, ctx)
+	}
+	end, limit, start := temps[0], temps[1], temps[2]
+	if e.context.slot != 0 {
+		ctx = start
+		e.get(e.context, ctx)
+	}
+	e.op(asm.LoadMem(end, ctx, mdData, asm.Word))
+	e.op(asm.LoadMem(start, ctx, mdDataMeta, asm.Word))
 	e.op(asm.Mov.Reg(limit, start))
 	e.op(asm.Add.Imm(limit, int32(e.p.t.desc.Size)))
 	e.each(words, func(w *word) { e.clear(w) })
 	none := e.label()
 	e.ifReg(asm.JGT, limit, end, none)
-	e.free = regset(end) // and limit is what words pass through
+	e.free, e.avoid = regset(end), e.avoid|regset(start, limit) // and limit is what words pass through
 	e.testReady(start, limit, none)
 	e.each(words, func(w *word) { e.bring(w, start, limit) })
 	e.at(none)

@@ -299,16 +299,30 @@ func (w *route) sure(s *layouts.State) bool {
 // while the program runs. What lies before or in the packet is the program's to
 // change, as the metadata area is.
 func (r *walkReach) when(p *plan) error {
+	if r.packetBound(p) {
+		return metaReach{}.when(p)
+	}
+	return nil
+}
+
+// packetBound tells whether some way to the words goes by where the packet is.
+func (r *walkReach) packetBound(p *plan) bool {
 	need := map[string]bool{}
 	for i := range p.words {
 		need[p.words[i].base(p.t.desc)] = true
 	}
-	for _, w := range r.ways {
-		if w.readsPacket(need) {
-			return metaReach{}.when(p)
-		}
+	return slices.ContainsFunc(r.ways, func(w *route) bool { return w.readsPacket(need) })
+}
+
+// lasts: a strict walk compares the descriptor with the packet as it is.
+func (r *walkReach) lasts(p *plan) lasting {
+	switch {
+	case r.guard == GuardStrict:
+		return forAMoment
+	case r.packetBound(p):
+		return untouched
 	}
-	return nil
+	return forever
 }
 
 // moves: what lies before the packet is found from its start, which both move.
@@ -411,6 +425,12 @@ func (r *walkReach) allows(t *target, u *code.Unit) verifier.Reach {
 
 func (r *walkReach) fetch(e *emitter, words uint64, keep registers) {
 	done, none := e.label(), e.label()
+	for r := asm.R0; r <= asm.R5; r++ {
+		if e.busy.has(r) {
+			e.borrowed = append(e.borrowed, r)
+		}
+	}
+	e.get(e.context, asm.R1)
 	var ctx home
 	if e.p.entry { // where the program goes on with r1
 		ctx = (&walker{e: e, keep: keep}).preserve()

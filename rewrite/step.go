@@ -86,7 +86,7 @@ func (x *finder) enter(e entering, s *state) {
 		x.enters = append(x.enters, e)
 	}
 	if x.dirty[e.fn] {
-		s.late = true
+		x.touch(e.insn, s)
 	}
 }
 

@@ -306,6 +306,12 @@ func (p *plan) liveWords() {
 				}
 			}
 			live |= p.uses[i]
+			if p.sinks[i] {
+				if write {
+					p.sunk[i] = live
+				}
+				live = p.context
+			}
 		}
 		return live
 	}

@@ -16,6 +16,7 @@ const (
 	inTable                 // an address somewhere in a table: the kernel bounds it
 	start                   // data_meta + n
 	end                     // data
+	handed                  // the program's context, as a call that is gone was handed it
 	context                 // the kernel's struct behind the program's context
 	typed                   // read through that, and the kernel knows its type
 	walked                  // read on a walk, or computed from that: no address yet

@@ -19,6 +19,7 @@ type rewritten struct {
 	before *code.Func
 	depth  int    // bytes of the frame that the program's own instructions use
 	legal  []bool // by instruction: inserted code may have the context in r1 here
+	called []bool // by instruction: and may keep it, for a call that is gone stood here
 	found  map[string][]finding
 	doubts []doubt
 }
@@ -108,14 +109,18 @@ func (w *rewritten) insert(s *output, i int) {
 	in := &w.f.Insns[i]
 	switch class := in.OpCode.Class(); {
 	case class.IsALU():
-		s.set(in.Dst, s.compute(in))
+		h := s.compute(in)
+		if h == (holding{kind: own, n: int32(asm.R1)}) && w.called[i] {
+			h = holding{kind: handed}
+		}
+		s.set(in.Dst, h)
 	case class == asm.LdXClass:
 		h, _ := w.load(s, i)
 		s.set(in.Dst, h)
 	case in.OpCode.IsDWordLoad():
 		s.set(in.Dst, addressOf(in))
 	case class.IsStore():
-		s.store(in)
+		s.store(in, w.called[i])
 	case in.IsCall():
 		h, _ := w.call(s, i)
 		for r := asm.R1; r <= asm.R5; r++ {
@@ -192,7 +197,7 @@ func (h holding) moveBy(k int64, op asm.ALUOp) (holding, bool) {
 }
 
 // store follows a store of inserted code, which is to the frame where it is right.
-func (s *output) store(in *code.Insn) {
+func (s *output) store(in *code.Insn, called bool) {
 	base := s.value(in.Dst)
 	if base.kind != frameAt || in.OpCode.Mode() != asm.MemMode {
 		return
@@ -200,6 +205,9 @@ func (s *output) store(in *code.Insn) {
 	h := holding{kind: computed}
 	if in.OpCode.Class() == asm.StXClass {
 		h = s.value(in.Src)
+	}
+	if called && h == (holding{kind: own, n: int32(asm.R1)}) {
+		h = holding{kind: handed}
 	}
 	bits, whole := slotsOf(int(base.n)+int(in.Offset), in.OpCode.Size().Sizeof())
 	for n := range s.slots {

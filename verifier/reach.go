@@ -54,6 +54,8 @@ func (w *rewritten) load(s *output, i int) (holding, reason) {
 		if base.n != int32(asm.R1) || !w.legal[i] {
 			return wrong("reads through r%d of the program", base.n)
 		}
+		fallthrough
+	case handed:
 		if h, ok := contextMembers[int64(in.Offset)]; ok && size == 4 {
 			return h, reason{}
 		}
@@ -131,7 +133,7 @@ func (w *rewritten) call(s *output, i int) (holding, string) {
 	case name == "":
 		return number, "inserted code calls a helper, or a function of the program"
 	case name == r.Cast:
-		if !s.has(asm.R1) || !w.legal[i] {
+		if s.value(asm.R1).kind != handed && (!s.has(asm.R1) || !w.legal[i]) {
 			return number, name + " is given what is not known to be the program's context"
 		}
 		return holding{kind: context}, ""
@@ -151,7 +153,7 @@ func (w *rewritten) call(s *output, i int) (holding, string) {
 
 // placeContext notes where inserted code may take what the program has in r1 for
 // its context: at the entry of a program, and where a call that is gone was handed
-// it.
+// it. From there it may keep it for a fetch further down.
 func (w *rewritten) placeContext(gone []bool) {
 	calls := make([]int, len(gone)+1) // how many before each
 	for i, g := range gone {
@@ -160,7 +162,7 @@ func (w *rewritten) placeContext(gone []bool) {
 			calls[i+1]++
 		}
 	}
-	w.legal = make([]bool, len(w.f.Insns))
+	w.legal, w.called = make([]bool, len(w.f.Insns)), make([]bool, len(w.f.Insns))
 	next := len(gone) // the program's own instruction after this
 	behind := 0
 	for i := len(w.f.Insns) - 1; i >= 0; i = behind {
@@ -170,9 +172,10 @@ func (w *rewritten) placeContext(gone []bool) {
 		if behind >= 0 {
 			previous = int(w.f.Insns[behind].Origin) + 1
 		}
-		ok := calls[next] > calls[previous] || behind < 0 && w.f.Linkage == code.Program
+		called := calls[next] > calls[previous]
+		ok := called || behind < 0 && w.f.Linkage == code.Program
 		for k := behind + 1; k <= i; k++ {
-			w.legal[k] = ok
+			w.legal[k], w.called[k] = ok, called
 		}
 		if behind >= 0 {
 			next = int(w.f.Insns[behind].Origin)
