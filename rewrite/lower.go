@@ -22,24 +22,47 @@ func (p *plan) lower() error {
 			edit.Enter(p.fetching(e.finish())...)
 		}
 	}
-	for i := range p.f.Insns {
+	p.pieces(func(i int, fetch, instead []code.Insn) {
 		if p.sunk[i] != 0 {
-			edit.Insert(i, p.fetching(p.lowerSunk(i))...)
+			edit.Insert(i, p.fetching(fetch)...)
 		}
 		switch {
 		case p.gone[i]:
 			edit.Replace(i)
 		case p.isCall(i):
-			edit.Replace(i, p.fetching(p.lowerCall(i))...)
+			edit.Replace(i, p.fetching(fetch)...)
 		case p.reads[i] != nil:
-			edit.Replace(i, inserted(p.lowerRead(p.reads[i]), "computes", p.reads[i].names())...)
+			edit.Replace(i, inserted(instead, "computes", p.reads[i].names())...)
 		case p.tests[i] != nil:
-			edit.Replace(i, inserted(p.lowerTest(i), "asks for", p.tests[i].names())...)
+			edit.Replace(i, inserted(instead, "asks for", p.tests[i].names())...)
 		}
-	}
+	})
 	was := *p.f
 	edit.Apply()
 	return p.checkStack(&was)
+}
+
+// pieces shows, for each instruction that changes, the code that fetches words
+// there, and what stands in its place.
+func (p *plan) pieces(show func(i int, fetch, instead []code.Insn)) {
+	for i := range p.f.Insns {
+		var fetch, instead []code.Insn
+		if p.sunk[i] != 0 {
+			fetch = p.lowerSunk(i)
+		}
+		switch {
+		case p.gone[i]:
+		case p.isCall(i):
+			fetch = p.lowerCall(i)
+		case p.reads[i] != nil:
+			instead = p.lowerRead(p.reads[i])
+		case p.tests[i] != nil:
+			instead = p.lowerTest(i)
+		case p.sunk[i] == 0:
+			continue
+		}
+		show(i, fetch, instead)
+	}
 }
 
 // inserted says of code what it is for.

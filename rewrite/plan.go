@@ -70,8 +70,7 @@ const maxWords = 64
 func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (*plan, error) {
 	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts,
 		callAt: map[int]bool{}, gone: map[int]bool{}, reads: map[int]*read{}, tests: map[int]*test{},
-		held: map[int][]layouts.Condition{}, uses: map[int]uint64{}, fetch: map[int]uint64{}, sunk: map[int]uint64{},
-		inUse: map[int]registers{}, before: map[int]registers{}, alive: map[int]uint64{}}
+		held: map[int][]layouts.Condition{}, uses: map[int]uint64{}}
 	for _, c := range p.calls {
 		p.callAt[c.insn] = true
 	}
@@ -96,11 +95,40 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	if err := t.reach.when(p); err != nil {
 		return nil, err
 	}
-	p.sinkFetches()
-	p.liveWords()
-	p.liveRegisters()
-	p.place()
-	return p, p.checkStack(p.f)
+	return p.cheapest()
+}
+
+// cheapest decides where the words are fetched, by what the code costs.
+func (p *plan) cheapest() (*plan, error) {
+	top := p.settled(nil)
+	sinks := p.sink()
+	if sinks == nil {
+		return top, top.checkStack(p.f)
+	}
+	sunk := p.settled(sinks)
+	cheaper := sunk.price() < top.price()
+	err := top.checkStack(p.f)
+	if sunk.checkStack(p.f) == nil && (cheaper || err != nil) {
+		return sunk, nil
+	}
+	return top, err
+}
+
+// settled is the plan with a place for every word, those being fetched before the
+// instructions of sinks, or at the calls.
+func (p *plan) settled(sinks map[int]bool) *plan {
+	q := *p
+	q.words = slices.Clone(p.words)
+	q.fetch, q.sunk, q.alive = map[int]uint64{}, map[int]uint64{}, map[int]uint64{}
+	q.inUse, q.before = map[int]registers{}, map[int]registers{}
+	if q.sinks = sinks; sinks != nil {
+		q.context = 1 << len(q.words)
+		q.words = append(q.words, word{index: contextWord, size: 8})
+	}
+	q.liveWords()
+	q.liveRegisters()
+	q.place()
+	return &q
 }
 
 // A function that reads its hints more than readsPerHint times each on average,

@@ -34,14 +34,6 @@ type sinker struct {
 	sure    []bool       // by instruction, before it: every way does
 }
 
-// sinkFetches moves fetches down where that pays.
-func (p *plan) sinkFetches() {
-	if p.sinks = p.sink(); p.sinks != nil {
-		p.context = 1 << len(p.words)
-		p.words = append(p.words, word{index: contextWord, size: 8})
-	}
-}
-
 // contextWord stands for the context among the words that are kept, behind all of
 // the descriptor's.
 const contextWord = math.MaxInt

@@ -106,3 +106,52 @@ SEC("xdp") int rare_meeting(struct xdp_md *ctx)
 	}
 	return XDP_PASS;
 }
+
+/* One way writes over the metadata area, and meets the other before hints are read. */
+SEC("xdp") int rare_remet(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+	__u8 *p = data(ctx);
+	int read, write;
+
+	if ((void *)(p + 14) > data_end(ctx))
+		return XDP_DROP;
+	write = p[0] & 1;
+	read = p[1] & 1;
+	if (write) {
+		volatile __u32 *m = data_meta(ctx);
+
+		if ((void *)(m + 4) <= data(ctx))
+			m[0] = m[1] = m[2] = m[3] = 0xffffffff;
+	}
+	bpf_ktime_get_ns();
+	asm volatile("" : : : "memory");
+	if (read)
+		out[0] = h->rx_hash;
+	return XDP_PASS;
+}
+
+/* Nothing but the stack keeps the context, and every register is in use where hints
+ * are read. */
+SEC("xdp") int rare_crowded(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+	__u8 *p = data(ctx);
+	register __u64 a asm("r1"), b asm("r2"), c asm("r3"), d asm("r4"), e asm("r5");
+	register __u64 f asm("r6"), g asm("r7"), i asm("r8"), j asm("r9");
+
+	if ((void *)(p + 14) > data_end(ctx))
+		return XDP_DROP;
+	bpf_ktime_get_ns();
+	SPILL_ALL;
+	asm volatile("r1 = 1\nr2 = 2\nr3 = 3\nr4 = 4\nr5 = 5\nr6 = 6\nr7 = 7\nr8 = 8\nr9 = 9\n"
+		     : "=r"(a), "=r"(b), "=r"(c), "=r"(d), "=r"(e), "=r"(f), "=r"(g), "=r"(i), "=r"(j));
+	asm volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+r"(g), "+r"(i), "+r"(j));
+	if (a + b + c + d + e + f + g + i + j == 45 && out[63] == 0) {
+		__u32 hash = h->rx_hash;
+
+		out[0] = hash;
+		out[1] = a + 10 * b + 100 * c + 1000 * d + 10000 * e + 100000 * f + 1000000 * g + 10000000 * i + 100000000 * j;
+	}
+	return XDP_PASS;
+}
