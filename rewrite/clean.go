@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/hintjit/hintjit/internal/code"
@@ -18,11 +20,38 @@ func (j *job) clean() error {
 			continue
 		}
 		c := cleaner{u: j.u, f: j.u.Funcs[f]}
-		c.thread()
-		for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDead()); n++ {
+		was := slices.Clone(c.f.Insns)
+		before := [2]int{len(was), longestWay(c.f)}
+		c.run(maxSets)
+		if len(c.f.Insns) > before[0] || longestWay(c.f) > before[1] {
+			c.f.Insns = was
+			c.run(0)
 		}
 	}
 	return nil
+}
+
+// run cleans the function, setting that many constants at the most before a branch.
+func (c *cleaner) run(sets int) {
+	c.sets = sets
+	c.thread()
+	for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDead()); n++ {
+	}
+}
+
+// longestWay is the instructions on the longest way through a function that takes
+// no branch back.
+func longestWay(f *code.Func) int {
+	g := flow.NewGraph(f)
+	way := make([]int, len(g.Blocks)) // 0: not seen yet, a branch back from there
+	for _, b := range slices.Backward(g.Order) {
+		rest := 0
+		for _, s := range g.Blocks[b].Succ {
+			rest = max(rest, way[s])
+		}
+		way[b] = rest + g.Blocks[b].End - g.Blocks[b].Start
+	}
+	return way[0]
 }
 
 // maxRounds bounds the chains of inserted instructions that are dropped from
@@ -30,8 +59,9 @@ func (j *job) clean() error {
 const maxRounds = 8
 
 type cleaner struct {
-	u *code.Unit
-	f *code.Func
+	u    *code.Unit
+	f    *code.Func
+	sets int // constants that may be set before a branch
 }
 
 func (c *cleaner) demand(g *flow.Graph) *flow.Demand {
@@ -185,7 +215,8 @@ func (c *cleaner) follow(i int, k constants) *way {
 }
 
 // maxSets is how many constants may be set before a branch for a way it then
-// does not need to go.
+// does not need to go: where they take the place of the same ones further down.
+// In front of each of a walk's branches they would add up.
 const maxSets = 2
 
 // retarget redirects the branch at i when what the way sets is not looked at
@@ -199,7 +230,7 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit
 		}
 		v := w.k.value[r]
 		operand := br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r
-		if next[r] != 0 || operand || v > maxMask || len(movs) == maxSets {
+		if next[r] != 0 || operand || v > maxMask || len(movs) == c.sets {
 			return
 		}
 		mov := code.New(asm.Mov.Imm(r, int32(v)))

@@ -518,7 +518,13 @@ var models = map[string]func(w *want){
 			w.out(w.v("rx_hash"))
 		}
 	},
-	"rare_crowded": func(w *want) { w.out(w.v("rx_hash"), 987654321) },
+	"rare_called": func(w *want) {
+		w.overwriteMeta()
+		if w.Packet[0]&1 == 1 {
+			w.out(w.v("rx_hash"))
+		}
+	},
+	"rare_crowded":   func(w *want) { w.out(w.v("rx_hash"), 987654321) },
 	"unknown_member": func(w *want) { w.out(w.v("rx_hash"), 0, w.has("rx_hash")) },
 }
 

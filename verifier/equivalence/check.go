@@ -96,6 +96,9 @@ func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene
 		}
 		refused, hinted := p.Refused, s.hinted
 		d, in := s.run(runs)
+		if d == nil && s.refused() && p.Refused == refused {
+			d, in = s.run(opts.Runs) // the descriptor may be fetched on few ways only
+		}
 		if d == nil && opts.Prove && !s.refused() {
 			d, in = s.prove(before, opts.Limits)
 		}

@@ -155,3 +155,27 @@ SEC("xdp") int rare_crowded(struct xdp_md *ctx)
 	}
 	return XDP_PASS;
 }
+
+static __noinline int wipe(struct xdp_md *ctx)
+{
+	volatile __u32 *m = data_meta(ctx);
+
+	if ((void *)(m + 4) <= data(ctx))
+		m[0] = m[1] = m[2] = m[3] = 0xffffffff;
+	return 0;
+}
+
+/* A function that is called on the way writes over the metadata area. */
+SEC("xdp") int rare_called(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+	__u8 *p = data(ctx);
+	int read;
+
+	if ((void *)(p + 14) > data_end(ctx))
+		return XDP_DROP;
+	read = p[0] & 1;
+	if (wipe(ctx) == 0 && read)
+		out[0] = h->rx_hash;
+	return XDP_PASS;
+}
