@@ -24,7 +24,7 @@ import (
 type bulk struct {
 	name  string
 	about string // in a table
-	fill func(b *builder, total int)
+	fill  func(b *builder, total int)
 }
 
 var bulks = []bulk{

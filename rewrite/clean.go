@@ -91,7 +91,10 @@ func (k *constants) step(in *code.Insn) bool {
 	if in.OpCode.Source() == asm.RegSource && op != asm.Swap && op != asm.Neg {
 		src, ok = k.value[in.Src], k.known.has(in.Src)
 	}
-	v := k.value[in.Dst]
+	v, width := k.value[in.Dst], uint64(64)
+	if class == asm.ALUClass {
+		v, width = v&ones(32), 32
+	}
 	switch op {
 	case asm.Mov:
 		v = src
@@ -99,20 +102,23 @@ func (k *constants) step(in *code.Insn) bool {
 		v &= src
 	case asm.Or:
 		v |= src
+	case asm.Xor:
+		v ^= src
+	case asm.Add:
+		v += src
+	case asm.Sub:
+		v -= src
 	case asm.RSh:
-		v >>= src & 63
+		v >>= src & (width - 1)
 	case asm.LSh:
-		v <<= src & 63
+		v <<= src & (width - 1)
 	default:
 		return false
 	}
-	if !ok || op != asm.Mov && !k.known.has(in.Dst) || class == asm.ALUClass && op != asm.Mov && op != asm.And {
+	if !ok || op != asm.Mov && !k.known.has(in.Dst) {
 		return false
 	}
-	if class == asm.ALUClass {
-		v = uint64(uint32(v))
-	}
-	k.set(in.Dst, v)
+	k.set(in.Dst, v&ones(int(width)))
 	return true
 }
 

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/hintjit/hintjit/internal/code"
@@ -8,79 +10,79 @@ import (
 	"github.com/hintjit/hintjit/layouts"
 )
 
-// fuse finds presence bits that are loaded only to be branched on, and turns
-// the branch into one on the descriptor: the load, the mask and the test of a
-// bit that would first have to be computed all go.
+// test is a conditional branch that asks for hints and nothing else.
+type test struct {
+	asks    []ask
+	present bool // branch when all of them hold; false: when one does not
+	spare   asm.Register
+}
+
+// ask is a question about one hint, which no absent hint answers with yes: the
+// first answer whose conditions hold has the answer, and where none does it is no.
+type ask struct {
+	hint    *layouts.Hint
+	value   bool // it asks for the value too
+	answers []answer
+}
+
+type answer struct {
+	when  []layouts.Condition // besides the descriptor's own
+	holds bool
+}
+
+// fuse finds hints that are loaded only to be branched on, and turns the branch
+// into one on the descriptor: the load, what is made of the loaded value, and the
+// test of a value that would first have to be computed, all go.
 func (p *plan) fuse() {
-	after := map[int]uint64{} // bits of a branch's register that are looked at after it
+	last := map[int]bool{} // branches and moves after which nothing looks at their operand
 	p.demand(func(i int, d *flow.Bits) {
 		in := &p.f.Insns[i]
-		if in.IsBranch() && !in.IsGoto() && !in.IsMayGoto() {
-			after[i] = d[in.Dst]
-		}
+		last[i] = compares(in) && d[in.Dst] == 0 || moves(in) && d[in.Src] == 0
 	})
 	for _, l := range p.loads {
-		r := p.reads[l.insn]
-		if len(r.parts) == 0 || r.signed {
-			continue
-		}
-		onlyHas := true
-		for _, pt := range r.parts {
-			onlyHas = onlyHas && pt.has && plain(pt.hint)
-		}
-		if onlyHas {
-			p.fuseLoad(r, after)
+		if r := p.reads[l.insn]; len(r.parts) > 0 && !r.signed {
+			p.fuseLoad(r, last)
 		}
 	}
+	p.merge()
 }
 
-// partial tells whether an alternative may hold and still have no value: its map
-// has no translation of some number.
-func partial(a *layouts.Alternative) bool {
-	return a.Map != nil && (a.From.Width() >= 64 || uint64(len(a.Map.Values)) < 1<<a.From.Width())
+// compares tells whether an instruction is a branch that depends on registers.
+func compares(in *code.Insn) bool { return in.IsBranch() && !in.IsGoto() && !in.IsMayGoto() }
+
+// moves tells whether an instruction copies a register, or its lower half.
+func moves(in *code.Insn) bool {
+	return in.OpCode.Class().IsALU() && in.OpCode.ALUOp() == asm.Mov && in.OpCode.Source() == asm.RegSource && in.Offset == 0
 }
 
-// plain tells whether a hint's presence is decided by comparisons alone.
-func plain(h *layouts.Hint) bool {
-	for i := range h.Alternatives {
-		if partial(&h.Alternatives[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func (p *plan) fuseLoad(r *read, after map[int]uint64) {
-	reg := p.f.Insns[r.insn].Dst
-	mask, shift := ones(r.size*8), 0 // bits of the load still in reg, and how far they moved
-	absorbed := []int{r.insn}
+func (p *plan) fuseLoad(r *read, last map[int]bool) {
+	c := chain{p: p, r: r, reg: p.f.Insns[r.insn].Dst}
 	end := p.graph.Blocks[p.graph.Of[r.insn]].End
 	for i := r.insn + 1; i < end; i++ {
 		in := &p.f.Insns[i]
-		imm := in.OpCode.Source() == asm.ImmSource
 		switch {
 		case p.gone[i]:
-		case in.OpCode.Class().IsALU() && in.Dst == reg && imm && in.OpCode.ALUOp() == asm.And:
-			mask &= uint64(in.Constant) << shift
-			absorbed = append(absorbed, i)
-		case in.OpCode.Class().IsALU() && in.Dst == reg && imm && in.OpCode.ALUOp() == asm.RSh && in.Constant < 32:
-			shift += int(in.Constant)
-			absorbed = append(absorbed, i)
-		case in.IsBranch() && !in.IsGoto() && !in.IsMayGoto() && in.Dst == reg && imm:
-			if t := p.branchTest(r, in, mask, shift); t != nil && after[i] == 0 {
-				t.spare = reg
+		case moves(in) && in.Src == c.reg && (in.Dst == c.reg || last[i]):
+			c.reg = in.Dst
+			c.steps = append(c.steps, i)
+		case c.computes(in):
+			c.steps = append(c.steps, i)
+		case compares(in) && in.Dst == c.reg && in.OpCode.Source() == asm.ImmSource:
+			c.branch = in
+			if t := c.test(); t != nil && last[i] {
+				t.spare = c.reg
 				p.tests[i] = t
-				for _, a := range absorbed {
+				for _, a := range append(c.steps, r.insn) {
 					p.gone[a] = true
 					delete(p.reads, a)
 				}
 			}
 			return
 		default:
-			if p.reads[i] != nil && in.Dst != reg {
+			if p.reads[i] != nil && in.Dst != c.reg {
 				continue
 			}
-			if touches(in, reg) || in.IsBranch() || in.IsCall() || in.IsExit() {
+			if touches(in, c.reg) || in.IsBranch() || in.IsCall() || in.IsExit() {
 				return
 			}
 		}
@@ -95,32 +97,60 @@ func touches(in *code.Insn, reg asm.Register) bool {
 	return d[reg] != 1 || in.Dst == reg || in.Src == reg
 }
 
-// branchTest reads a branch on masked presence bits as a test of hints.
-func (p *plan) branchTest(r *read, in *code.Insn, mask uint64, shift int) *test {
-	k := uint64(in.Constant)
-	op := in.OpCode.JumpOp()
-	if op == asm.JSet {
-		mask &= k << shift
-		op, k = asm.JNE, 0
+// merge makes one test of two that come one after the other and go to the same
+// place when they fail. To ask for a value is to ask for its presence.
+func (p *plan) merge() {
+	for i := len(p.f.Insns) - 2; i >= 0; i-- {
+		t, next := p.tests[i], p.next(i)
+		u := p.tests[next]
+		if t == nil || t.present || u == nil || u.fails(p.f, next) != t.fails(p.f, i) {
+			continue
+		}
+		for _, a := range t.asks {
+			if a.value || !u.needs(a.hint) {
+				u.asks = append(u.asks, a)
+			}
+		}
+		delete(p.tests, i)
+		p.gone[i] = true
 	}
-	mask &= ^uint64(0) << shift
-	t := &test{}
-	all := uint64(0)
-	for _, pt := range p.t.parts(r.decl, r.off, r.size, mask) {
-		t.hints = append(t.hints, pt.hint)
-		all |= pt.mask
+}
+
+// next is the first instruction after i that stays and is reached from i alone; -1:
+// there is none.
+func (p *plan) next(i int) int {
+	for n := i + 1; n < len(p.f.Insns); n++ {
+		b := &p.graph.Blocks[p.graph.Of[n]]
+		if n == b.Start && len(b.Pred) != 1 {
+			return -1
+		}
+		if !p.gone[n] {
+			return n
+		}
 	}
-	switch {
-	case len(t.hints) == 0:
-		return nil
-	case op == asm.JEq && k == 0 && len(t.hints) == 1:
-	case op == asm.JNE && k == 0 && len(t.hints) == 1:
-		t.present = true
-	case op == asm.JEq && k == mask>>shift && all == mask:
-		t.present = true
-	case op == asm.JNE && k == mask>>shift && all == mask:
-	default:
-		return nil
+	return -1
+}
+
+// fails is where the test at branch i goes when something it asks for does not hold.
+func (t *test) fails(f *code.Func, i int) int32 {
+	if t.present {
+		return int32(i + 1)
 	}
-	return t
+	return f.Insns[i].Target
+}
+
+// needs tells whether a test asks for hint h.
+func (t *test) needs(h *layouts.Hint) bool {
+	return slices.ContainsFunc(t.asks, func(a ask) bool { return a.hint == h })
+}
+
+// conjunction is all that a test asks for, if it can be said as one conjunction.
+func (t *test) conjunction() (all []layouts.Condition, ok bool) {
+	for _, a := range t.asks {
+		if len(a.answers) != 1 {
+			return nil, false
+		}
+		all = append(all, a.answers[0].when...)
+	}
+	return all, true
 }

@@ -78,32 +78,44 @@ func (p *plan) single(i int) bool {
 // word it reads: the word may then be kept where the test wants it.
 func (p *plan) spends(i int) bool {
 	t := p.tests[i]
-	return t != nil && len(t.hints) == 1 && bits.OnesCount64(p.uses[i]) == 1 && p.spent(i, t.hints[0]) == p.uses[i]
+	return t != nil && bits.OnesCount64(p.uses[i]) == 1 && p.spentByTest(i) == p.uses[i]
 }
 
 // spent is the words that the conditions of hint h are the last to look at, in
-// the code for instruction i, and look at once: masking them needs no copy.
+// the code for load i, and look at once: masking them needs no copy.
 func (p *plan) spent(i int, h *layouts.Hint) uint64 {
 	if len(h.Alternatives) != 1 {
 		return 0
 	}
-	spent := p.uses[i] &^ p.alive[i]
 	value := need{}
-	if p.reads[i] != nil {
-		value.value(h)
+	value.value(h)
+	return p.lookedAtOnce(i, h.Alternatives[0].When, value)
+}
+
+// spentByTest is the same for the test at branch i.
+func (p *plan) spentByTest(i int) uint64 {
+	if all, ok := p.tests[i].conjunction(); ok {
+		return p.lookedAtOnce(i, all, need{})
 	}
+	return 0
+}
+
+// lookedAtOnce is the words that instruction i is the last to look at, and by one
+// comparison of the conjunction; besides are words that it looks at otherwise.
+func (p *plan) lookedAtOnce(i int, when []layouts.Condition, besides need) uint64 {
 	seen := map[*word]bool{}
-	for _, c := range p.compile(p.conditions(i, &h.Alternatives[0])) {
+	for _, c := range p.compile(p.conditions(i, when)) {
 		if c.field != nil {
-			value.field(c.field)
+			besides.field(c.field)
 		} else if seen[c.word] {
-			value[c.word.index] = 1
+			besides[c.word.index] = 1
 		} else {
 			seen[c.word] = true
 		}
 	}
+	spent := p.uses[i] &^ p.alive[i]
 	for w := range p.words {
-		if value[p.words[w].index] != 0 {
+		if besides[p.words[w].index] != 0 {
 			spent &^= 1 << w
 		}
 	}

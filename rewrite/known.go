@@ -14,7 +14,8 @@ func (p *plan) know() {
 		if t == nil {
 			continue
 		}
-		for _, h := range t.hints {
+		for _, a := range t.asks {
+			h := a.hint
 			if _, ok := number[h]; !ok && len(h.Alternatives) == 1 && len(number) < 64 {
 				number[h] = uint(len(number))
 			}
@@ -55,7 +56,7 @@ func (p *plan) know() {
 // left is what of conds is not known to hold at instruction i.
 func (p *plan) left(i int, conds []layouts.Condition) (out []layouts.Condition) {
 	for _, c := range conds {
-		if !slices.ContainsFunc(p.held[i], c.Equal) {
+		if !slices.ContainsFunc(p.held[i], c.Equal) && !slices.ContainsFunc(out, c.Equal) {
 			out = append(out, c)
 		}
 	}
@@ -68,6 +69,17 @@ func (p *plan) sure(i int, h *layouts.Hint) bool {
 		len(p.left(i, p.t.desc.Ready)) == 0 && len(p.left(i, h.Alternatives[0].When)) == 0
 }
 
+// partial tells whether an alternative may hold and still have no value: its map
+// has no translation of some number.
+func partial(a *layouts.Alternative) bool {
+	return a.Map != nil && (a.From.Width() >= 64 || uint64(len(a.Map.Values)) < 1<<a.From.Width())
+}
+
+// plain tells whether a hint's presence is decided by conditions alone.
+func plain(h *layouts.Hint) bool {
+	return !slices.ContainsFunc(h.Alternatives, func(a layouts.Alternative) bool { return partial(&a) })
+}
+
 // gained is what the edge from the branch at i to block s shows present.
 func (p *plan) gained(number map[*layouts.Hint]uint, i int, s int32) (bits uint64) {
 	t := p.tests[i]
@@ -78,8 +90,8 @@ func (p *plan) gained(number map[*layouts.Hint]uint, i int, s int32) (bits uint6
 	if taken == next || taken != t.present {
 		return 0
 	}
-	for _, h := range t.hints {
-		if n, ok := number[h]; ok {
+	for _, a := range t.asks {
+		if n, ok := number[a.hint]; ok {
 			bits |= 1 << n
 		}
 	}

@@ -101,8 +101,12 @@ func (r *read) names() (out []string) {
 }
 
 func (t *test) names() (out []string) {
-	for _, h := range t.hints {
-		out = append(out, hasPrefix+h.Name)
+	for _, a := range t.asks {
+		if a.value {
+			out = append(out, a.hint.Name)
+		} else {
+			out = append(out, hasPrefix+a.hint.Name)
+		}
 	}
 	return out
 }
@@ -219,7 +223,7 @@ func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 func (e *emitter) inPlace(dst asm.Register, h *layouts.Hint, a *layouts.Alternative, piece slice) {
 	none, end := e.label(), e.label()
 	e.free |= regset(dst)
-	e.tests(e.p.conditions(e.insn, a), none)
+	e.tests(e.p.conditions(e.insn, a.When), none)
 	e.free &^= regset(dst)
 	e.value(dst, h, a, piece, none)
 	e.goTo(end)
@@ -265,7 +269,7 @@ func (e *emitter) addPart(dst asm.Register, r *read, pt *part) {
 // addMasked is addPart without a branch.
 func (e *emitter) addMasked(dst asm.Register, pt *part, piece slice, shift int) {
 	a := &pt.hint.Alternatives[0]
-	sure := len(e.p.conditions(e.insn, a)) == 0
+	sure := len(e.p.conditions(e.insn, a.When)) == 0
 	if pt.has && sure {
 		e.setBit(dst, shift)
 		return
@@ -307,7 +311,11 @@ func (e *emitter) setBit(dst asm.Register, bit int) {
 // it does not. Control goes to done when one held, or none.
 func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.Alternative, next int)) {
 	last := len(h.Alternatives) - 1
-	shared := e.p.shared(e.insn, h)
+	var whens [][]layouts.Condition
+	for k := range h.Alternatives {
+		whens = append(whens, h.Alternatives[k].When)
+	}
+	shared := e.p.shared(e.insn, whens)
 	e.tests(shared, done)
 	for k := range h.Alternatives {
 		a := &h.Alternatives[k]
@@ -315,7 +323,7 @@ func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.A
 		if k < last {
 			next = e.label()
 		}
-		e.tests(without(e.p.conditions(e.insn, a), shared), next)
+		e.tests(without(e.p.conditions(e.insn, a.When), shared), next)
 		body(a, next)
 		if k < last {
 			e.goTo(done)
@@ -324,16 +332,15 @@ func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.A
 	}
 }
 
-// shared is what all alternatives of a hint ask, when there are several: it is
-// tested once.
-func (p *plan) shared(i int, h *layouts.Hint) (out []layouts.Condition) {
-	if len(h.Alternatives) == 1 {
+// shared is what several conjunctions ask, all of them: it is tested once.
+func (p *plan) shared(i int, whens [][]layouts.Condition) (out []layouts.Condition) {
+	if len(whens) < 2 {
 		return nil
 	}
-	for _, c := range p.conditions(i, &h.Alternatives[0]) {
+	for _, c := range p.conditions(i, whens[0]) {
 		everywhere := true
-		for k := range h.Alternatives {
-			everywhere = everywhere && slices.ContainsFunc(p.conditions(i, &h.Alternatives[k]), c.Equal)
+		for _, when := range whens {
+			everywhere = everywhere && slices.ContainsFunc(p.conditions(i, when), c.Equal)
 		}
 		if everywhere {
 			out = append(out, c)
@@ -546,48 +553,65 @@ func (e *emitter) swapped(f *layouts.Field) bool {
 	return false
 }
 
-// lowerTest makes a branch on presence bits one on the descriptor.
+// lowerTest makes a branch on hints one on the descriptor.
 func (p *plan) lowerTest(i int) []code.Insn {
 	t := p.tests[i]
 	e := p.emitterAt(i, 0)
-	if len(t.hints) == 1 {
-		e.spend = p.spent(i, t.hints[0])
-	}
+	e.spend = p.spentByTest(i)
 	target := e.outside(p.f.Insns[i].Target)
 	next := e.label()
-	for k, h := range t.hints {
-		if !t.present {
-			e.absent(h, target)
-			continue
+	if all, ok := t.conjunction(); ok {
+		if t.present {
+			e.testsTo(p.conditions(i, all), target)
+		} else {
+			e.tests(p.conditions(i, all), target)
 		}
-		if k < len(t.hints)-1 {
-			e.absent(h, next)
-			continue
-		}
-		shared := p.shared(i, h)
-		e.tests(shared, next)
-		for a := range h.Alternatives {
-			e.testsTo(without(p.conditions(i, &h.Alternatives[a]), shared), target)
+		return e.finish()
+	}
+	for k, a := range t.asks {
+		switch {
+		case !t.present:
+			e.ask(a, next, target, false)
+		case k < len(t.asks)-1:
+			e.ask(a, target, next, false)
+		default:
+			e.ask(a, target, next, true)
 		}
 	}
 	e.at(next)
 	return e.finish()
 }
 
-// absent goes to label when the hint is not there.
-func (e *emitter) absent(h *layouts.Hint, label int) {
-	there := e.label()
-	shared := e.p.shared(e.insn, h)
-	e.tests(shared, label)
-	for k := range h.Alternatives {
-		c := without(e.p.conditions(e.insn, &h.Alternatives[k]), shared)
-		if k < len(h.Alternatives)-1 {
-			e.testsTo(c, there)
-			continue
-		}
-		e.tests(c, label)
+// ask goes to yes when the ask holds and to no when not, and on instead in one of
+// the cases: when it holds, or with jumps, when it does not.
+func (e *emitter) ask(a ask, yes, no int, jumps bool) {
+	here := e.label()
+	if jumps {
+		no = here
+	} else {
+		yes = here
 	}
-	e.at(there)
+	if len(a.answers) == 0 {
+		e.goTo(no)
+	}
+	var whens [][]layouts.Condition
+	for _, w := range a.answers {
+		whens = append(whens, w.when)
+	}
+	shared := e.p.shared(e.insn, whens)
+	e.tests(shared, no)
+	for k, w := range a.answers {
+		conds := without(e.p.conditions(e.insn, w.when), shared)
+		switch {
+		case k == len(a.answers)-1 && !jumps: // the last holds, of any ask
+			e.tests(conds, no)
+		case w.holds:
+			e.testsTo(conds, yes)
+		default:
+			e.testsTo(conds, no)
+		}
+	}
+	e.at(here)
 }
 
 func (t *target) bigEndian() bool { return t.order == binary.ByteOrder(binary.BigEndian) }

@@ -44,6 +44,13 @@ func (w *want) exists(name string) uint64 { return bit(w.given[name]) }
 // out is what the program writes to its variable out.
 func (w *want) out(words ...uint64) { w.Out = words }
 
+// bits is what shapes write of which each test has a word.
+func (w *want) bits(words ...bool) {
+	for _, b := range words {
+		w.Out = append(w.Out, bit(b))
+	}
+}
+
 // both is a presence bit and a value for each name.
 func (w *want) both(names ...string) []uint64 {
 	var words []uint64
@@ -524,7 +531,63 @@ var models = map[string]func(w *want){
 			w.out(w.v("rx_hash"))
 		}
 	},
-	"rare_crowded":   func(w *want) { w.out(w.v("rx_hash"), 987654321) },
+	"rare_crowded": func(w *want) { w.out(w.v("rx_hash"), 987654321) },
+	"value_masks": func(w *want) {
+		hash, tci, ts := w.v("rx_hash"), w.v("vlan_tci"), w.v("rx_timestamp")
+		w.bits(hash&7 != 0, hash&7 == 5, hash>>30 == 2, hash&0x80000001 == 0, tci&0xfff > 7, tci>>13 == 3, tci&0x1001 != 0x1000,
+			ts&3 == 1, ts>>62 != 0, ts&0x180000003 == 0x80000002, w.v("flow_mark")&0x30000 != 0)
+	},
+	"value_swapped": func(w *want) {
+		proto, port := w.v("vlan_proto"), w.networkOrder(uint16(w.v("dst_port")))
+		w.bits(proto == w.networkOrder(0x8100), proto&w.networkOrder(0x300) == w.networkOrder(0x100), proto != w.networkOrder(0x88a8),
+			port >= 0x8000, port&0x102 != 0, bits.ReverseBytes32(uint32(w.v("rx_hash")))&0x30000001 == 0x10000000,
+			w.v("src_ip4")&0x01000080 == 0x80, w.v("csum")&0x180 != 0)
+	},
+	"value_zero": func(w *want) {
+		w.bits(w.v("rx_hash") == 0, w.v("vlan_tci") != 0, w.v("rx_error") != 0, w.v("flow_mark") == 0,
+			w.v("inner_vlan_tci") < 0x1000, w.v("rx_queue") == 0xfff, w.v("pkt_len")&0x3fff >= 0x2000, w.v("vlan_tci") >= 0x8000)
+	},
+	"value_csum": func(w *want) {
+		csum := w.v("csum_status")
+		w.bits(csum == 0, csum == 1, csum == 2, csum != 1, csum > 1)
+	},
+	"value_present": func(w *want) {
+		hash, tci, hashed, tagged := w.v("rx_hash"), w.v("vlan_tci"), w.has("rx_hash") == 1, w.has("vlan_tci") == 1
+		w.bits(tagged && tci&3 == 1, tagged && tci&3 == 0, !tagged || tci&3 == 2, hashed && tagged,
+			hashed && tagged && hash&1 == 1 && tci&1 == 1, w.has("flow_mark") == 1 && hash&3 == 3,
+			w.has("pkt_len") == 1 && hashed && hash&1 == 0)
+	},
+	"value_after": func(w *want) {
+		w.out(0, w.has("rx_hash")+2*(w.v("rx_hash")&1))
+		if w.v("vlan_tci")&3 == 1 {
+			w.Out[0] = w.v("vlan_tci") + 1
+		}
+	},
+	"ptype_equal": func(w *want) {
+		ptype := w.v("ptype")
+		w.bits(ptype == 0x191, ptype == 0x291, ptype == 0, ptype == 0xabcdef, ptype == 0x541)
+	},
+	"ptype_masks": func(w *want) {
+		ptype := w.v("ptype")
+		w.bits(ptype&0xf00 == 0x100, ptype&0xff0 == 0x190, ptype&0xf000 != 0, ptype&0xf000000 == 0x1000000, ptype&0xf == 1)
+	},
+	"ptype_ranges": func(w *want) {
+		l3, l4 := w.v("ptype")&0xf0, w.v("ptype")&0xf00
+		w.bits(l3 == 0x90 || l3 == 0x10, l4 < 0x300, l4 != 0x200, l4 == 0x100 || l4 == 0x200)
+	},
+	"ptype_present": func(w *want) {
+		has, ptype := w.has("ptype") == 1, w.v("ptype")
+		w.bits(has, has && ptype&0xf00 == 0x100, has && ptype&0xf00 != 0x100, w.has("rx_hash") == 1 && ptype&0xf0 != 0)
+		w.Out = append(w.Out, ptype)
+	},
+	"hash_types": func(w *want) {
+		kind, hashed := w.v("rx_hash_type"), w.has("rx_hash") == 1
+		w.bits(kind&8 != 0, kind&1 != 0, kind&3 == 2, w.has("rx_hash_type") == 1, kind == 0x19, hashed && kind&8 != 0)
+		w.Out = append(w.Out, 0)
+		if kind&8 != 0 {
+			w.Out[6] = w.v("rx_hash")
+		}
+	},
 	"unknown_member": func(w *want) { w.out(w.v("rx_hash"), 0, w.has("rx_hash")) },
 }
 

@@ -55,13 +55,6 @@ type read struct {
 	demanded uint64 // bits of the result that something looks at
 }
 
-// test is a conditional branch that asks for presence bits and nothing else.
-type test struct {
-	hints   []*layouts.Hint
-	present bool // branch when all are present; false: when one is absent
-	spare   asm.Register
-}
-
 // maxWords is how many words a function may read: sets of them are 64 bits wide,
 // and 64 of them would fill the stack.
 const maxWords = 64
@@ -79,12 +72,12 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 		return nil, err
 	}
 	p.demand(p.narrow)
+	p.fuse()
+	p.demand(p.narrow)
 	if p.copyPays() {
 		p.copyAll()
 		p.demand(p.narrow)
 	}
-	p.fuse()
-	p.demand(p.narrow)
 	p.crowded = len(p.hintsInUse()) > manyHints
 	p.know()
 	p.chooseWords()
@@ -145,13 +138,22 @@ const (
 const manyHints = 8
 
 // copyPays tells whether to build the struct once, in memory, and leave the
-// loads as they are.
+// loads as they are. A branch on a presence bit is one more read; one on a value
+// is as long as on the struct in memory, or shorter.
 func (p *plan) copyPays() bool {
 	reads, hints := 0, map[*layouts.Hint]bool{}
 	for _, r := range p.reads {
 		for _, pt := range r.parts {
 			reads++
 			hints[pt.hint] = true
+		}
+	}
+	for _, t := range p.tests {
+		for _, a := range t.asks {
+			if !a.value {
+				reads++
+				hints[a.hint] = true
+			}
 		}
 	}
 	return reads > readsPerHint*len(hints) && reads > fewReads && p.flavoured() == nil &&
@@ -167,6 +169,7 @@ func (p *plan) copyAll() {
 	p.spread()
 	clear(p.gone)
 	clear(p.reads)
+	clear(p.tests)
 	p.dropMoves()
 }
 

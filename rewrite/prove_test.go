@@ -85,6 +85,53 @@ func proveWalk(t *testing.T, object, rewritten []byte, w walked, guard rewrite.G
 	return results
 }
 
+// conditions are what programs branch on, one each.
+var conditions = []string{
+	"h->ptype == 0x191", "(h->ptype & 0xf00) == 0x100", "(h->ptype & 0xf0) == 0x90", "h->ptype & 0xf000", "(h->ptype & 0xff0) == 0x190",
+	"h->ptype == 0xabcdef", "!h->ptype", "(h->ptype & 0xf00) - 0x100 <= 0x100", "h->has_ptype && (h->ptype & 0xf00) == 0x200",
+	"h->rx_hash_type & 8", "(h->rx_hash_type & 3) == 2", "h->has_rx_hash && h->rx_hash_type & 8", "h->has_rx_hash_type",
+	"h->csum_status == 1", "h->csum_status == 2", "h->csum_status > 1", "!h->csum_status",
+	"h->rx_hash == 0x81234567", "h->rx_hash == 0x1234567", "(h->rx_hash & 0x80000001) == 0x80000000", "!(h->rx_hash & 0xff000)",
+	"h->vlan_tci == 100", "(h->vlan_tci & 0xfff) >= 0x800", "h->has_vlan_tci && !h->vlan_tci", "!h->vlan_tci",
+	"h->vlan_proto == htons(0x8100)", "(h->vlan_proto & htons(0xff00)) == htons(0x8800)", "htons(h->dst_port) < 1024",
+	"h->flow_mark & 0x30000", "h->rx_error", "h->rx_error & 4", "(h->rx_timestamp & 0x180000003) == 0x80000002",
+	"h->has_rx_hash && h->has_vlan_tci && h->has_pkt_len", "(h->pkt_len & 0x2000) && h->has_rx_hash",
+}
+
+// Branches on hints, for all descriptors that there can be: no sample has a set of
+// values that is one too large.
+func TestBranchesProved(t *testing.T) {
+	var source strings.Builder
+	fmt.Fprintf(&source, `#include "shapes.h"
+struct hintjit_rx {
+	__u64 rx_timestamp;
+	__u32 ptype, rx_hash, rx_hash_type, flow_mark, rx_error, pkt_len;
+	__u16 vlan_tci;
+	__be16 vlan_proto, dst_port;
+	__u8 csum_status;
+	__u8 has_ptype : 1, has_rx_hash : 1, has_rx_hash_type : 1, has_vlan_tci : 1, has_pkt_len : 1;
+} CORE;
+`)
+	for i, c := range conditions {
+		fmt.Fprintf(&source, `SEC("xdp") int condition_%02d(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+
+	return %s ? XDP_DROP : XDP_TX;
+}
+`, i, c)
+	}
+	for _, n := range nics(t) {
+		t.Run(n.String(), func(t *testing.T) {
+			for _, m := range []machine{runnable[2], foreign[0]} {
+				for _, r := range proveObject(t, compileText(t, source.String(), m), n) {
+					require.True(t, r.Proved, "%s: %v\n%+v", m, r, r.Counterexample)
+				}
+			}
+		})
+	}
+}
+
 // whereabouts matches where in a program something is: compilers move it.
 var whereabouts = regexp.MustCompile(`\w+: instruction \d+( \([^)]*\))?: `)
 

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/cilium/ebpf/asm"
 
@@ -16,9 +17,9 @@ type comparison struct {
 	want   uint64 // equal: the masked word is want
 	any    bool   // instead: some bit of mask is set
 	field  *layouts.Field
-	values []uint64 // instead: field is one of values,
-	not    bool     // or none of them
-	last   bool     // nothing looks at the word after this
+	pieces []piece // instead: field is in one of the pieces,
+	not    bool    // or in none of them
+	last   bool    // nothing looks at the word after this
 }
 
 // maxMask is the most that the constant of a 64-bit operation can say without
@@ -59,7 +60,8 @@ func (p *plan) compile(conds []layouts.Condition) []comparison {
 			}
 			rest = append(rest, some)
 		default:
-			rest = append(rest, comparison{field: f, values: c.Values, not: c.Not})
+			pieces, not, _ := listed(c)
+			rest = append(rest, comparison{field: f, pieces: pieces, not: not})
 		}
 	}
 	var out []comparison
@@ -85,22 +87,34 @@ func someBit(c *layouts.Condition) bool {
 
 // masked says a condition as (field & mask) == value, where it can be said so.
 func masked(c *layouts.Condition) (mask, value uint64, ok bool) {
-	all := ones(c.Field.Width())
-	switch {
-	case !c.Not && len(c.Values) == 1:
-		return all, c.Values[0], true
-	case c.Not && len(c.Values) == 1 && c.Values[0] == 0 && c.Field.Width() == 1:
-		return 1, 1, true
-	case !c.Not && len(c.Values) == 2 && bits.OnesCount64(c.Values[0]^c.Values[1]) == 1:
-		return all &^ (c.Values[0] ^ c.Values[1]), c.Values[0] & c.Values[1], true
+	values, width := slices.Compact(slices.Sorted(slices.Values(c.Values))), c.Field.Width()
+	if c.Not {
+		if width > listable {
+			return 0, 0, false
+		}
+		values = others(values, width)
 	}
-	return 0, 0, false
+	return cube(values, width)
 }
 
-// split cuts a comparison into ones whose mask fits a constant once shifted.
+// whole tells whether a comparison is one of a word of up to 32 bits as it is.
+func (c *comparison) whole() bool { return c.word.size <= 4 && c.mask == ones(c.word.size*8) }
+
+// top tells whether a mask is the highest bits of the word, 32 at most: once they
+// are shifted down there is nothing to mask.
+func (c *comparison) top(mask uint64) bool {
+	left := c.word.size*8 - bits.TrailingZeros64(mask)
+	return left <= 32 && mask>>bits.TrailingZeros64(mask) == ones(left)
+}
+
+// split cuts a comparison into ones whose mask fits a constant once shifted, or is
+// not needed then.
 func (c comparison) split() (out []comparison) {
 	for mask := c.mask; mask != 0; {
 		piece := mask & (maxMask << bits.TrailingZeros64(mask))
+		if c.top(mask) {
+			piece = mask
+		}
 		out = append(out, comparison{word: c.word, mask: piece, want: c.want & piece})
 		mask &^= piece
 	}
@@ -158,9 +172,9 @@ func (e *emitter) compare(c *comparison, label int, holds bool) {
 	switch {
 	case c.any && c.mask == ones(c.word.size*8) && (direct || !e.p.crowded):
 		e.ifImm(equals(!holds), r, 0, label)
-	case !c.any && c.mask == ones(c.word.size*8) && c.want <= maxMask && direct:
-		e.ifImm(equals(holds), r, int32(c.want), label)
-	case c.mask <= maxMask && (flips || c.want == 0) && (direct || !e.p.crowded):
+	case !c.any && c.whole() && (direct || !e.p.crowded):
+		e.ifEqual(r, c.want, label, holds)
+	case c.mask <= maxMask && (flips || c.want == 0) && (direct || !e.p.crowded) && (flips == holds || !e.spends(c.word)):
 		if flips == holds {
 			e.ifImm(asm.JSet, r, int32(c.mask), label)
 			return
@@ -200,6 +214,7 @@ func (e *emitter) compareMasked(c *comparison, r asm.Register, label int, holds 
 		e.op(asm.Mov.Reg(t, r))
 	}
 	mask, want := c.mask, c.want
+	left := c.word.size * 8 // bits of the word that are still there
 	if mask > maxMask {
 		n := bits.TrailingZeros64(mask)
 		if n > 0 {
@@ -207,8 +222,10 @@ func (e *emitter) compareMasked(c *comparison, r asm.Register, label int, holds 
 		}
 		mask >>= n
 		want >>= n
+		left -= n
 	}
 	switch {
+	case mask == ones(left):
 	case mask <= maxMask:
 		e.op(asm.And.Imm(t, int32(mask)))
 	case mask&(mask+1) == 0: // an any over more than 31 bits in a row
@@ -223,38 +240,7 @@ func (e *emitter) compareMasked(c *comparison, r asm.Register, label int, holds 
 		e.ifImm(equals(!holds), t, 0, label)
 		return
 	}
-	e.ifImm(equals(holds), t, int32(want), label)
-}
-
-// compareList tests a field against several values.
-func (e *emitter) compareList(c *comparison, label int, holds bool) {
-	t, free := e.temp()
-	defer free()
-	e.field(t, c.field)
-	// Equal to one of them: holds, or with not, does not.
-	if equal := !c.not; equal == holds {
-		for _, v := range c.values {
-			e.ifEqual(t, v, label)
-		}
-		return
-	}
-	over := e.label()
-	for _, v := range c.values {
-		e.ifEqual(t, v, over)
-	}
-	e.goTo(label)
-	e.at(over)
-}
-
-func (e *emitter) ifEqual(r asm.Register, v uint64, label int) {
-	if v <= maxMask {
-		e.ifImm(asm.JEq, r, int32(v), label)
-		return
-	}
-	t, free := e.temp()
-	e.constant(t, v)
-	e.ifReg(asm.JEq, r, t, label)
-	free()
+	e.ifEqual(t, want, label, holds)
 }
 
 // maskable tells whether present can say that the hint is there: by comparisons
@@ -263,7 +249,7 @@ func (p *plan) maskable(i int, h *layouts.Hint) bool {
 	if len(h.Alternatives) != 1 || partial(&h.Alternatives[0]) {
 		return false
 	}
-	for _, c := range p.compile(p.conditions(i, &h.Alternatives[0])) {
+	for _, c := range p.compile(p.conditions(i, h.Alternatives[0].When)) {
 		if c.field != nil || c.any && c.mask>>bits.TrailingZeros64(c.mask) > maxMask {
 			return false
 		}
@@ -277,7 +263,7 @@ func (p *plan) maskable(i int, h *layouts.Hint) bool {
 // too (kernel/bpf/verifier.c of 6.18, maybe_fork_scalars), so that masks are
 // made from this, and only to be applied to a value.
 func (e *emitter) present(dst asm.Register, h *layouts.Hint) {
-	cs := e.p.compile(e.p.conditions(e.insn, &h.Alternatives[0]))
+	cs := e.p.compile(e.p.conditions(e.insn, h.Alternatives[0].When))
 	if len(cs) == 0 {
 		e.op(asm.Mov.Imm(dst, 1))
 		return
@@ -312,10 +298,17 @@ func (e *emitter) fails(dst asm.Register, c *comparison) {
 	if n > 0 {
 		e.op(asm.RSh.Imm(dst, int32(n)))
 	}
-	e.op(asm.And.Imm(dst, int32(mask>>n)))
+	if mask>>n != ones(c.word.size*8-n) {
+		e.op(asm.And.Imm(dst, int32(mask>>n)))
+	}
 	switch {
 	case c.any:
 		e.isZero(dst)
+	case want>>n > maxMask:
+		t, free := e.temp()
+		e.constant(t, want>>n)
+		e.op(asm.Xor.Reg(dst, t))
+		free()
 	case want != 0:
 		e.op(asm.Xor.Imm(dst, int32(want>>n)))
 	}

@@ -116,8 +116,10 @@ func (p *plan) needs(i int) need {
 		}
 	}
 	if t := p.tests[i]; t != nil {
-		for _, h := range t.hints {
-			presence(h)
+		for _, a := range t.asks {
+			for _, w := range a.answers {
+				n.conditions(p.left(i, w.when))
+			}
 		}
 	}
 	if r := p.reads[i]; r != nil {
@@ -252,8 +254,8 @@ func failsOnZero(conds []layouts.Condition) bool {
 func (p *plan) hintsInUse() map[*layouts.Hint]bool {
 	out := map[*layouts.Hint]bool{}
 	for _, t := range p.tests {
-		for _, h := range t.hints {
-			out[h] = true
+		for _, a := range t.asks {
+			out[a.hint] = true
 		}
 	}
 	for _, r := range p.reads {
@@ -271,10 +273,10 @@ func (p *plan) hintsInUse() map[*layouts.Hint]bool {
 	return out
 }
 
-// conditions is all that is left to test for an alternative at instruction i,
+// conditions is all that is left to test of a conjunction at instruction i,
 // -1: nothing is known there.
-func (p *plan) conditions(i int, a *layouts.Alternative) []layouts.Condition {
-	return p.left(i, append(p.ready[:len(p.ready):len(p.ready)], a.When...))
+func (p *plan) conditions(i int, when []layouts.Condition) []layouts.Condition {
+	return p.left(i, append(p.ready[:len(p.ready):len(p.ready)], when...))
 }
 
 // wordOf returns the kept word that holds the layout's word index.
