@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,36 +13,44 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/hintjit/hintjit/internal/measure"
 	"github.com/hintjit/hintjit/rewrite"
 )
 
-// A contender is a program whose cost is measured.
-type contender struct {
-	name    string
-	program *ebpf.Program // as loaded for this trial
-	round   []float64     // ns a run, of this trial
-	trial   []float64     // the medians of those
-}
-
 const (
-	// burst is how many packets a contender gets in a row: few, so that its time is
-	// as quiet or as noisy as that of the others.
-	burst = 500
-	// rounds is how often each gets them in a trial.
-	rounds = 9
+	// burst is how many packets a contender gets in a row, and bursts how many times in
+	// its turn. The first warms the caches and does not count.
+	burst, bursts = 250, 4
+	// rounds is how often each has its turn.
+	rounds = 101
+	// turns is TURNS of testdata/bench.h.
+	turns = 16
 )
 
-// BenchmarkHints measures what hints cost on real packets: bursts over one wire,
-// the program replaced between them, time taken by the kernel (bpf_stats_enabled).
-// BPF_PROG_RUN would not do, there is no sk_buff behind its context.
+// hintsInOrder is what hints of testdata/subject.c adds up the first n of. For the
+// first three there are kfuncs.
+var hintsInOrder = []string{"rx_hash", "vlan_tci", "rx_timestamp", "rx_queue", "flow_mark", "csum_status", "pkt_len"}
+
+// A way of getting n hints is a program that asks once, and one that asks in turns.
+type way struct {
+	name        string
+	spec        *ebpf.CollectionSpec
+	n           int
+	insns, size int
+	once, each  measure.Samples // ns of a question, above the empty program
+}
+
+// BenchmarkHints measures what hints cost on real packets, with a hash and a tag:
+// bursts over one wire, time taken by the kernel (bpf_stats_enabled). BPF_PROG_RUN
+// would not do, there is no sk_buff behind its context.
 //
-// An iteration is a trial. All programs are loaded anew for it: where in memory the
-// kernel puts a program makes a difference of ten nanoseconds and more, which stays
-// as long as the program, and looks like a result.
+// Programs are loaded anew for each turn: where in memory the kernel puts one makes
+// a difference of ten nanoseconds and more, which stays as long as the program, and
+// looks like a result.
 //
-//	go test -run '^$' -bench Hints -benchtime 50x ./internal/live
+//	go test -run '^$' -bench Hints ./internal/live
 func BenchmarkHints(b *testing.B) {
-	w := newWire(b, setup{})
+	w := newWire(b, setup{queues: 1, push: unix.ETH_P_8021Q, pushTCI: 100})
 	kfuncs := w.twinSpec(b)
 	l := attach(b, w.rx, w.device[1], loaded(b, object(b, "around"), nil).Programs["drop"], link.XDPDriverMode)
 	send := (&flow{network: "udp4"}).open(b, w)
@@ -51,39 +58,49 @@ func BenchmarkHints(b *testing.B) {
 	require.NoError(b, err)
 	defer stats.Close()
 
-	var contenders []*contender
-	load := func(name string, spec *ebpf.CollectionSpec, programs ...string) {
-		for _, program := range programs {
-			title := strings.Replace(program, "bench", name+" ", 1)
-			at := slices.IndexFunc(contenders, func(c *contender) bool { return c.name == title })
-			if at < 0 {
-				at = len(contenders)
-				contenders = append(contenders, &contender{name: title})
-			}
-			contenders[at].program = measured(b, w, spec, program)
+	ways := []*way{{name: "none", spec: kfuncs, n: 0}}
+	add := func(name string, spec *ebpf.CollectionSpec, counts ...int) {
+		for _, n := range counts {
+			ways = append(ways, &way{name: name, spec: spec, n: n})
 		}
 	}
+	guarded := func(g rewrite.Guard) *ebpf.CollectionSpec {
+		return parsed(b, rewritten(b, rewrite.Options{NIC: "veth", Guard: g}))
+	}
+	add("kfuncs", kfuncs, 1, 2, 3)
+	add("rewritten", guarded(rewrite.GuardOn), 1, 2, 3, 4, 5, 6, 7)
+	add("rewritten, `--guard off`", guarded(rewrite.GuardOff), 1, 2, 3)
+	add("rewritten, `--guard strict`", guarded(rewrite.GuardStrict), 1)
+	add("by hand", parsed(b, object(b, "byhand")), 1, 2, 3)
+
+	var contenders []measure.Contender
+	for _, c := range ways {
+		for _, program := range []string{"bench", "turns"} {
+			contenders = append(contenders, measure.Contender{Name: c.name, Run: func() (float64, error) {
+				p := measured(b, w, c.spec, fmt.Sprint(program, c.n))
+				defer p.Close()
+				if program == "bench" {
+					c.insns, c.size = sizes(b, p)
+				}
+				return inBursts(b, l, p, send)
+			}})
+		}
+	}
+	b.ResetTimer()
+	var took []measure.Samples
 	for b.Loop() {
-		load("", parsed(b, object(b, "around")), "drop")
-		load("reach", parsed(b, object(b, "byhand")), "bench0") // to the sk_buff, with the guard
-		load("kfunc", kfuncs, "bench1", "bench2", "bench3")
-		for _, s := range subjects {
-			load(s.name, parsed(b, s.object(b)), "bench1", "bench5")
-		}
-		load("guard off", parsed(b, rewritten(b, rewrite.Options{NIC: "veth", Guard: rewrite.GuardOff})), "bench1", "bench5")
-		for round := range rounds {
-			for i := range contenders {
-				c := contenders[(i+round)%len(contenders)] // nobody always comes first
-				require.NoError(b, l.Update(c.program))
-				c.round = append(c.round, c.measure(b, send))
-			}
-		}
-		for _, c := range contenders {
-			c.trial = append(c.trial, quartiles(c.round)[1])
-			c.round = nil
+		took, err = measure.Interleave(rounds, contenders)
+		require.NoError(b, err)
+	}
+	for i, c := range ways {
+		c.once = took[2*i].Above(took[0])
+		c.each = took[2*i+1].Above(took[1])
+		for k := range c.each {
+			c.each[k] /= turns
 		}
 	}
-	report(b, contenders)
+	b.ReportMetric(0, "ns/op") // of all rounds: says nothing
+	measure.Publish(b, "kfuncs", table(ways))
 }
 
 func parsed(b *testing.B, object []byte) *ebpf.CollectionSpec {
@@ -101,77 +118,88 @@ func measured(b *testing.B, w *wire, spec *ebpf.CollectionSpec, program string) 
 	var err error
 	w.rx.do(b, func() { coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: types}) })
 	require.NoError(b, err)
-	b.Cleanup(coll.Close)
-	return coll.Programs[program]
+	defer coll.Close()
+	return coll.DetachProgram(program)
 }
 
-// measure sends a burst and returns how long the program ran for a packet. A few
-// packets may be lost where the ring is full; they were not run for either.
-func (c *contender) measure(b *testing.B, send func() uint32) float64 {
-	before, err := c.program.Stats()
+// sizes returns the program's instructions after verification, and bytes of machine
+// code.
+func sizes(b *testing.B, p *ebpf.Program) (insns, jited int) {
+	info, err := p.Info()
 	require.NoError(b, err)
+	translated, err := info.TranslatedSize()
+	require.NoError(b, err)
+	size, err := info.JitedSize()
+	require.NoError(b, err)
+	return translated / 8, int(size)
+}
+
+// inBursts returns how long the program runs for a packet: the median of its bursts.
+func inBursts(b *testing.B, l link.Link, p *ebpf.Program, send func() uint32) (float64, error) {
+	if err := l.Update(p); err != nil {
+		return 0, err
+	}
+	var took measure.Samples
+	for i := range bursts {
+		ns, err := oneBurst(p, send)
+		if err != nil {
+			return 0, err
+		}
+		if i > 0 {
+			took = append(took, ns)
+		}
+	}
+	require.Len(b, took, bursts-1)
+	return took.Spread().Median, nil
+}
+
+// oneBurst sends a burst. A few packets may be lost where the ring is full; they
+// were not run for either.
+func oneBurst(p *ebpf.Program, send func() uint32) (float64, error) {
+	before, err := p.Stats()
+	if err != nil {
+		return 0, err
+	}
 	for range burst {
 		send()
 	}
 	last := before.RunCount
-	for deadline := time.Now().Add(patience); ; {
-		time.Sleep(200 * time.Microsecond)
-		after, err := c.program.Stats()
-		require.NoError(b, err)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
+		after, err := p.Stats()
+		if err != nil {
+			return 0, err
+		}
 		runs := after.RunCount - before.RunCount
 		if runs >= burst || runs >= burst/2 && after.RunCount == last {
-			return float64(after.Runtime-before.Runtime) / float64(runs)
+			return float64(after.Runtime-before.Runtime) / float64(runs), nil
 		}
 		last = after.RunCount
-		require.True(b, time.Now().Before(deadline), "%s: %d packets of %d", c.name, runs, burst)
 	}
+	return 0, fmt.Errorf("less than half of %d packets arrived within %v", burst, patience)
 }
 
-// report prints medians of the trials with their quartiles. What is taken off is
-// the empty program, and with it the cost of measuring.
-func report(b *testing.B, contenders []*contender) {
-	b.ReportMetric(0, "ns/op") // of a trial: says nothing
-	empty := contenders[0].trial
-	one := contenders[slices.IndexFunc(contenders, func(c *contender) bool { return c.name == "kfunc 1" })]
-	var table strings.Builder
-	fmt.Fprintf(&table, "\n%d trials, %d times %d packets in each\n%-14s %8s %22s %22s %6s %6s\n", len(empty), rounds, burst,
-		"", "ns", "ns above empty", "all of kfunc 1's", "insns", "bytes")
-	for _, c := range contenders {
-		info, err := c.program.Info()
-		require.NoError(b, err)
-		size, err := info.TranslatedSize()
-		require.NoError(b, err)
-		jited, err := info.JitedSize()
-		require.NoError(b, err)
-		ratio := make([]float64, len(c.trial))
-		for i := range ratio {
-			ratio[i] = c.trial[i] / one.trial[i]
+// targets are the ratios to as many kfuncs that are aimed for.
+var targets = map[int]float64{1: 1, 2: 0.8, 3: 0.6}
+
+func table(ways []*way) string {
+	kfuncs := map[int]*way{}
+	var out strings.Builder
+	fmt.Fprintf(&out, "Hints in this order: %s. %d rounds; ns above a program that asks nothing.\n\n"+
+		"| | hints | ns, once | ns, each of %d | to as many kfuncs | aim | each more | instructions | bytes |\n|---|---|---|---|---|---|---|---|---|\n",
+		strings.Join(hintsInOrder, ", "), len(ways[0].once), turns)
+	for i, c := range ways[1:] {
+		ratio, aim, more := "", "", ""
+		switch k := kfuncs[c.n]; {
+		case c.name == "kfuncs":
+			kfuncs[c.n] = c
+		case k != nil:
+			ratio, aim = c.each.Per(k.each).Spread().String(), fmt.Sprintf("%.1f", targets[c.n])
 		}
-		net := above(c.trial, empty)
-		fmt.Fprintf(&table, "%-14s %8.1f %22s %22s %6d %6d\n", c.name, quartiles(c.trial)[1],
-			spread(net), spread(ratio), size/8, jited)
-		b.ReportMetric(quartiles(net)[1], strings.ReplaceAll(c.name, " ", "-")+"-ns")
+		if before := ways[i]; before.name == c.name {
+			more = c.each.Above(before.each).Spread().String()
+		}
+		fmt.Fprintf(&out, "| %s | %d | %v | %v | %s | %s | %s | %d | %d |\n",
+			c.name, c.n, c.once.Spread(), c.each.Spread(), ratio, aim, more, c.insns, c.size)
 	}
-	fmt.Print(table.String()) // b.Log cuts it off
-}
-
-func above(ns, empty []float64) []float64 {
-	net := make([]float64, len(ns))
-	for i := range ns {
-		net[i] = ns[i] - empty[i]
-	}
-	return net
-}
-
-func quartiles(values []float64) (q [3]float64) {
-	sorted := slices.Sorted(slices.Values(values))
-	for i := range q {
-		q[i] = sorted[(len(sorted)-1)*(i+1)/4]
-	}
-	return q
-}
-
-func spread(values []float64) string {
-	q := quartiles(values)
-	return fmt.Sprintf("%.2f [%.2f %.2f]", q[1], q[0], q[2])
+	return out.String()
 }

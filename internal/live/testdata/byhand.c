@@ -12,6 +12,7 @@
 #include <bpf/bpf_core_read.h>
 #include "../../../bpf/hintjit.h"
 #include "subject.h"
+#include "bench.h"
 
 #define KERNEL __attribute__((preserve_access_index))
 
@@ -141,39 +142,18 @@ static __always_inline void fill(struct xdp_md *ctx, struct record *r)
 	give(r, HINT_rx_queue, skb->queue_mapping, address);
 }
 
-/* For the benchmark: the cost of the way to the sk_buff, of one hint and of five,
- * and nothing else.
- */
-__u64 sink = 0;
-
-SEC("xdp")
-int bench0(struct xdp_md *ctx)
-{
-	sink = skb_of(ctx);
-	return XDP_DROP;
-}
-
-SEC("xdp")
-int bench1(struct xdp_md *ctx)
-{
-	__u32 hash = CAST(skb_of(ctx), struct sk_buff)->hash;
-
-	if (hash)
-		sink = hash;
-	return XDP_DROP;
-}
-
-SEC("xdp")
-int bench5(struct xdp_md *ctx)
+static __always_inline __u64 hints(struct xdp_md *ctx, int n)
 {
 	struct sk_buff *skb = CAST(skb_of(ctx), struct sk_buff);
 	__u64 sum = skb->hash;
 
-	if (sum && BPF_CORE_READ_BITFIELD(skb, l4_hash))
-		sum += HINTJIT_RSS_L4;
-	sum += skb->mark + csum_status(skb);
-	if (skb->vlan_all)
+	if (n > 1 && skb->vlan_all)
 		sum += skb->vlan_tci;
-	sink = sum;
-	return XDP_DROP;
+	if (n > 2)
+		sum += CAST((__u64)skb->head + skb->end, struct skb_shared_info)->hwtstamps.hwtstamp;
+	return sum;
 }
+
+BENCH(1)
+BENCH(2)
+BENCH(3)

@@ -5,6 +5,7 @@
  */
 #define load_bytes bpf_xdp_load_bytes
 #include "packet.h"
+#include "bench.h"
 
 enum xdp_rss_hash_type { XDP_RSS_TYPE_NONE };
 
@@ -52,10 +53,7 @@ int kfunc_frags(struct xdp_md *ctx)
 	return ask(ctx);
 }
 
-/* For the benchmark: one, two and three hints. */
-__u64 sink = 0;
-
-static __always_inline int hints(struct xdp_md *ctx, int n)
+static __always_inline __u64 hints(struct xdp_md *ctx, int n)
 {
 	enum xdp_rss_hash_type type = 0;
 	__u32 hash = 0;
@@ -63,32 +61,18 @@ static __always_inline int hints(struct xdp_md *ctx, int n)
 	__be16 proto = 0;
 	__u16 tci = 0;
 
-	if (!bpf_xdp_metadata_rx_hash(ctx, &hash, &type))
-		sum = hash + type;
-	if (n > 1 && !bpf_xdp_metadata_rx_timestamp(ctx, &timestamp))
-		sum += timestamp;
-	if (n > 2 && !bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci))
+	if (n > 0 && !bpf_xdp_metadata_rx_hash(ctx, &hash, &type))
+		sum += hash;
+	if (n > 1 && !bpf_xdp_metadata_rx_vlan_tag(ctx, &proto, &tci))
 		sum += tci;
-	sink = sum;
-	return XDP_DROP;
+	if (n > 2 && !bpf_xdp_metadata_rx_timestamp(ctx, &timestamp))
+		sum += timestamp;
+	return sum;
 }
 
-SEC("xdp")
-int bench1(struct xdp_md *ctx)
-{
-	return hints(ctx, 1);
-}
-
-SEC("xdp")
-int bench2(struct xdp_md *ctx)
-{
-	return hints(ctx, 2);
-}
-
-SEC("xdp")
-int bench3(struct xdp_md *ctx)
-{
-	return hints(ctx, 3);
-}
+BENCH(0)
+BENCH(1)
+BENCH(2)
+BENCH(3)
 
 char LICENSE[] SEC("license") = "GPL";

@@ -5,6 +5,7 @@
 #include <bpf/bpf_core_read.h>
 #include "../../../bpf/hintjit.h"
 #include "subject.h"
+#include "bench.h"
 
 static __always_inline void fill(struct xdp_md *ctx, struct record *r)
 {
@@ -18,27 +19,32 @@ static __always_inline void fill(struct xdp_md *ctx, struct record *r)
 	EACH_HINT(COPY)
 }
 
-/* For the benchmark: the cost of one hint and of five, and nothing else. */
-__u64 sink = 0;
-
-SEC("xdp")
-int bench1(struct xdp_md *ctx)
+static __always_inline __u64 hints(struct xdp_md *ctx, int n)
 {
 	const struct hintjit_rx *h = hintjit_rx(ctx);
+	__u64 sum = 0;
 
-	if (h->has_rx_hash)
-		sink = h->rx_hash;
-	return XDP_DROP;
-}
-
-SEC("xdp")
-int bench5(struct xdp_md *ctx)
-{
-	const struct hintjit_rx *h = hintjit_rx(ctx);
-	__u64 sum = h->rx_hash + h->rx_hash_type + h->flow_mark + h->csum_status;
-
-	if (h->has_vlan_tci)
+	if (n > 0 && h->has_rx_hash)
+		sum += h->rx_hash;
+	if (n > 1 && h->has_vlan_tci)
 		sum += h->vlan_tci;
-	sink = sum;
-	return XDP_DROP;
+	if (n > 2 && h->has_rx_timestamp)
+		sum += h->rx_timestamp;
+	if (n > 3 && h->has_rx_queue)
+		sum += h->rx_queue;
+	if (n > 4 && h->has_flow_mark)
+		sum += h->flow_mark;
+	if (n > 5 && h->has_csum_status)
+		sum += h->csum_status;
+	if (n > 6 && h->has_pkt_len)
+		sum += h->pkt_len;
+	return sum;
 }
+
+BENCH(1)
+BENCH(2)
+BENCH(3)
+BENCH(4)
+BENCH(5)
+BENCH(6)
+BENCH(7)
