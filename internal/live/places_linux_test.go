@@ -44,6 +44,44 @@ func TestGenericMode(t *testing.T) {
 	})
 }
 
+// A program that is bound to a device, as those have to be that call the metadata
+// kfuncs, runs natively and on that device: where the guard would find nothing, the
+// kernel lets no bound program come. So it has its hints without a guard.
+func TestBound(t *testing.T) {
+	w, other := newWire(t, setup{}), newWire(t, setup{})
+	spec := parsed(t, rewritten(t, rewrite.Options{NIC: "veth", Guard: rewrite.GuardOff}))
+	require.NoError(t, spec.Variables["verdict"].Set(int32(xdpPass)))
+	delete(spec.Programs, "tail")
+	w.bind(t, spec)
+	var coll *ebpf.Collection
+	var err error
+	w.rx.do(t, func() { coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: types}) })
+	require.NoError(t, err)
+	t.Cleanup(coll.Close)
+	program := coll.Programs["direct"]
+
+	refused := func(h host, device string, mode link.XDPAttachFlags) {
+		t.Helper()
+		h.do(t, func() {
+			_, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: index(t, device), Flags: mode})
+			require.ErrorIs(t, err, unix.EINVAL)
+		})
+	}
+	// net/core/dev.c dev_xdp_attach (6.14 and later, and stable kernels since).
+	refused(w.rx, w.device[1], link.XDPGenericMode)
+	refused(other.rx, other.device[1], link.XDPDriverMode)
+	// net/bpf/test_run.c bpf_prog_test_run_xdp.
+	_, err = program.Run(&ebpf.RunOptions{Data: make([]byte, 64)})
+	require.ErrorIs(t, err, unix.EINVAL)
+	// kernel/bpf/core.c bpf_prog_map_compatible.
+	require.ErrorIs(t, coll.Maps["jumps"].Put(uint32(0), program), unix.EINVAL)
+
+	attach(t, w.rx, w.device[1], program, link.XDPDriverMode)
+	id := (&flow{network: "udp4"}).open(t, w)()
+	hints := await[record](t, coll.Maps["seen"], id, "bound").hints(t)
+	require.Equal(t, expected(await[skbRecord](t, w.arrived, id, "tc")), hints)
+}
+
 // Nor is there with BPF_PROG_RUN, and what lies there is not 0.
 func TestProgRun(t *testing.T) {
 	each(t, func(t *testing.T, s *subject) {

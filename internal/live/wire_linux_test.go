@@ -249,11 +249,18 @@ func (w *wire) twinSpec(t testing.TB) *ebpf.CollectionSpec {
 	}
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object(t, "kfunc")))
 	require.NoError(t, err)
+	w.bind(t, spec)
+	return spec
+}
+
+// bind makes the programs of a collection the receiver's: the kernel runs them there
+// and nowhere else.
+func (w *wire) bind(t testing.TB, spec *ebpf.CollectionSpec) {
+	t.Helper()
 	w.rx.do(t, func() {
 		for _, program := range spec.Programs {
 			program.Ifindex = uint32(index(t, w.device[1]))
 			program.Flags |= unix.BPF_F_XDP_DEV_BOUND_ONLY
 		}
 	})
-	return spec
 }
