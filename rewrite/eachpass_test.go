@@ -87,7 +87,7 @@ func reaches(t *testing.T) (out []rewrite.Options) {
 		out = append(out, n.options())
 	}
 	for _, w := range walks(t, chance.Rand(t)) {
-		for _, guard := range []rewrite.Guard{rewrite.GuardOn, rewrite.GuardOff, rewrite.GuardStrict} {
+		for _, guard := range []rewrite.Guard{rewrite.GuardOn, rewrite.GuardBound, rewrite.GuardOff, rewrite.GuardStrict} {
 			out = append(out, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
 		}
 		out = append(out, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk})

@@ -55,8 +55,8 @@ func (t *target) chooseReach(u *code.Unit, opts Options) error {
 		return usagef("no reach %q: want auto, walk, meta or kfunc", r)
 	}
 	switch opts.Guard {
-	case "", GuardOn, GuardOff, GuardStrict:
+	case "", GuardOn, GuardBound, GuardOff, GuardStrict:
 		return nil
 	}
-	return usagef("no guard %q: want on, off or strict", opts.Guard)
+	return usagef("no guard %q: want on, bound, off or strict", opts.Guard)
 }

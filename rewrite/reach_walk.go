@@ -23,6 +23,9 @@ const (
 	// GuardOn leaves a packet without hints that the NIC's driver did not hand over
 	// natively: in generic mode, under BPF_PROG_RUN, or by another driver.
 	GuardOn Guard = "on"
+	// GuardBound leaves that to the kernel: it loads the program bound to a device
+	// (BPF_F_XDP_DEV_BOUND_ONLY) or not at all, and runs it there and natively.
+	GuardBound Guard = "bound"
 	// GuardOff trusts that the program is attached natively to this NIC and to
 	// nothing else.
 	GuardOff Guard = "off"
@@ -44,6 +47,9 @@ type walkReach struct {
 	// nowhere is what is called where the way is not known; a loader does not find
 	// it, and names it.
 	nowhere code.Ref
+	// binding is a function that the kernel lets only bound programs call.
+	binding   code.Ref
+	bindingID btf.TypeID
 	// A loader that finds the carrier under another id has another kernel, whose
 	// driver may have its members elsewhere. nil: no loader will look.
 	fingerprint *code.CORE
@@ -56,6 +62,9 @@ type route struct {
 }
 
 func (*walkReach) name() Reach { return Walk }
+
+// asks tells whether the packet has to show that it is the driver's.
+func (r *walkReach) asks() bool { return r.guard != GuardOff && r.guard != GuardBound }
 
 // names lists the walks that lead somewhere.
 func (r *walkReach) names() (out []string) {
@@ -85,6 +94,10 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 	if r.guard == "" {
 		r.guard = GuardOn
 	}
+	if r.guard == GuardBound && opts.atOnce {
+		return nil, &UnsupportedError{Insn: -1, Msg: "guard bound is for objects, and this is a collection",
+			Help: "bind its programs, with Ifindex and BPF_F_XDP_DEV_BOUND_ONLY, and use guard off"}
+	}
 	big := t.bigEndian()
 	if opts.Kernel == nil && opts.atOnce {
 		var err error
@@ -106,6 +119,9 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 		r.nowhere = extern(u, "hintjit_rewritten_for_another_kernel", weak)
 	}
 	r.cast, r.rdonly = extern(u, "bpf_cast_to_kern_ctx", ""), extern(u, "bpf_rdonly_cast", "")
+	if r.guard == GuardBound {
+		r.binding = extern(u, binding, "")
+	}
 	return r, nil
 }
 
@@ -116,7 +132,7 @@ func (r *walkReach) know(t *target, opts Options, big bool) error {
 	if err != nil {
 		return &UnsupportedError{Insn: -1, Msg: err.Error(), Help: "use --reach meta, with the raw descriptor in the metadata area"}
 	}
-	r.castID, r.rdonlyID = k.Func("bpf_cast_to_kern_ctx"), k.Func("bpf_rdonly_cast")
+	r.castID, r.rdonlyID, r.bindingID = k.Func("bpf_cast_to_kern_ctx"), k.Func("bpf_rdonly_cast"), k.Func(binding)
 	bind := &known{kernel: k, module: l.Module, ptr: carrier, big: big}
 	r.bind = bind
 	var missing []string
@@ -183,6 +199,12 @@ func (r *walkReach) placed() error {
 
 const weak = "weak"
 
+// binding is one of the metadata kfuncs. That only a bound program may call it is
+// seen before anything is verified (kernel/bpf/verifier.c add_kfunc_call,
+// bpf_dev_bound_kfunc_check; 6.3 and later), so the call may stand where the
+// verifier never comes by, and is gone then.
+const binding = "bpf_xdp_metadata_rx_timestamp"
+
 // extern finds or declares a kernel function.
 func extern(u *code.Unit, name, binding string) code.Ref {
 	for i, x := range u.Externs {
@@ -206,6 +228,11 @@ func prototypes(name string) *btf.Func {
 	case "bpf_rdonly_cast":
 		proto = &btf.FuncProto{Return: &btf.Pointer{Target: void},
 			Params: []btf.FuncParam{obj, {Name: "btf_id", Type: unsigneds[32]}}}
+	case binding:
+		proto = &btf.FuncProto{Return: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}, Params: []btf.FuncParam{
+			{Name: "ctx", Type: &btf.Pointer{Target: &btf.Struct{Name: "xdp_md", Size: 4,
+				Members: []btf.Member{{Name: "data", Type: unsigneds[32]}}}}},
+			{Name: "timestamp", Type: &btf.Pointer{Target: unsigneds[64]}}}}
 	}
 	return &btf.Func{Name: name, Type: proto, Linkage: btf.ExternFunc}
 }
@@ -401,6 +428,9 @@ func (r *walkReach) allows(t *target, u *code.Unit) verifier.Reach {
 	if r.nowhere.Kind == code.RefExtern {
 		out.Stops = []string{u.Externs[r.nowhere.Index].Name}
 	}
+	if r.guard == GuardBound {
+		out.Stops = append(out.Stops, binding)
+	}
 	reads := func(typ string, o layouts.Operand) {
 		if s, err := r.bind.member(layouts.Member{Type: typ, Path: o.Member.Path}, o.Int); err == nil {
 			out.Span = max(out.Span, s.n+s.size)
@@ -494,6 +524,11 @@ func (r *walkReach) answer(e *emitter, q layouts.Question) {
 // the verifier does not come by, and names the function where it does.
 func (r *walkReach) refuse(e *emitter, fn code.Ref, none int) {
 	e.call(fn, 0)
+	if r.guard == GuardBound {
+		e.op(asm.Mov.Imm(asm.R1, 0))
+		e.op(asm.Mov.Imm(asm.R2, 0))
+		e.call(r.binding, int64(r.bindingID))
+	}
 	e.goTo(none)
 }
 

@@ -76,11 +76,17 @@ func TestWalkRefused(t *testing.T) {
 		_, err = rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Kernel: types})
 		require.ErrorContains(t, err, "a program that runs from a cpumap")
 	})
+	t.Run("guard bound", func(t *testing.T) {
+		spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(reader(t, "xdp", "GPL")))
+		require.NoError(t, err)
+		_, err = rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Kernel: types, Guard: rewrite.GuardBound})
+		require.ErrorContains(t, err, "guard bound is for objects")
+	})
 	t.Run("guard", func(t *testing.T) {
 		_, _, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Guard: "of"})
 		var usage *rewrite.UsageError
 		require.ErrorAs(t, err, &usage)
-		require.EqualError(t, err, `no guard "of": want on, off or strict`)
+		require.EqualError(t, err, `no guard "of": want on, bound, off or strict`)
 	})
 }
 

@@ -175,14 +175,14 @@ func checkReach(r rewrite.Reach) error {
 	return usageError("", "--reach %s: want auto, walk, meta or kfunc", r)
 }
 
-const guardUsage = "`HOW` a walk makes sure of the packet: on, off or strict"
+const guardUsage = "`HOW` a walk makes sure of the packet: on, bound, off or strict"
 
 func checkGuard(g rewrite.Guard) error {
 	switch g {
-	case rewrite.GuardOn, rewrite.GuardOff, rewrite.GuardStrict:
+	case rewrite.GuardOn, rewrite.GuardBound, rewrite.GuardOff, rewrite.GuardStrict:
 		return nil
 	}
-	return usageError("", "--guard %s: want on, off or strict", g)
+	return usageError("", "--guard %s: want on, bound, off or strict", g)
 }
 
 // loadLayout reads the file that --layout names.

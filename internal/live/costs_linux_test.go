@@ -24,9 +24,9 @@ const (
 // context, r7 its xdp_buff, which the kernel trusts, r8 the xdp_rxq_info as the
 // verifier follows it, r9 the packet.
 type cost struct {
-	name, why   string
-	insns       func(i int) asm.Instructions // the i-th of its copies
-	size      int // bytes of machine code
+	name, why string
+	insns     func(i int) asm.Instructions // the i-th of its copies
+	size      int                          // bytes of machine code
 }
 
 // BenchmarkCosts measures what a walk is made of: the same program with copies of
@@ -53,12 +53,12 @@ func BenchmarkCosts(b *testing.B) {
 	b.ResetTimer()
 	var took []measure.Samples
 	for b.Loop() {
-		took, err = measure.Interleave(rounds, contenders)
+		took, err = measure.Interleave(2*rounds, contenders)
 		require.NoError(b, err)
 	}
 	b.ReportMetric(0, "ns/op") // of all rounds: says nothing
 	var out strings.Builder
-	fmt.Fprintf(&out, "%d copies in a program, %d rounds of %d runs.\n\n| | ns | bytes | |\n|---|---|---|---|\n", copies, rounds, runs)
+	fmt.Fprintf(&out, "%d copies in a program, %d rounds of %d runs.\n\n| | ns | bytes | |\n|---|---|---|---|\n", copies, 2*rounds, runs)
 	for i, c := range costs[1:] {
 		each := took[i+1].Above(took[0])
 		for k := range each {

@@ -45,16 +45,17 @@ func TestGenericMode(t *testing.T) {
 }
 
 // A program that is bound to a device, as those have to be that call the metadata
-// kfuncs, runs natively and on that device: where the guard would find nothing, the
-// kernel lets no bound program come. So it has its hints without a guard.
+// kfuncs, runs natively and on that device: where a guard would find nothing, the
+// kernel lets no bound program come. With guard bound it is loaded so or not at all.
 func TestBound(t *testing.T) {
 	w, other := newWire(t, setup{}), newWire(t, setup{})
-	spec := parsed(t, rewritten(t, rewrite.Options{NIC: "veth", Guard: rewrite.GuardOff}))
+	spec := parsed(t, rewritten(t, rewrite.Options{NIC: "veth", Guard: rewrite.GuardBound}))
 	require.NoError(t, spec.Variables["verdict"].Set(int32(xdpPass)))
 	delete(spec.Programs, "tail")
+	_, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: types})
+	require.ErrorContains(t, err, "metadata kfuncs require device-bound program")
 	w.bind(t, spec)
 	var coll *ebpf.Collection
-	var err error
 	w.rx.do(t, func() { coll, err = ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: types}) })
 	require.NoError(t, err)
 	t.Cleanup(coll.Close)

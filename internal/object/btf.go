@@ -242,8 +242,12 @@ func (e *btfEdit) addType(t btf.Type, spec *btf.Spec) (uint32, error) {
 		id, err = e.addModifier(kindVolatile, "", t.Type, spec)
 	case *btf.Typedef:
 		id, err = e.addModifier(kindTypedef, t.Name, t.Type, spec)
-	case *btf.Struct: // known by name, as a declaration in C would be
-		id = e.add(kindFwd, t.Name, 0, 0)
+	case *btf.Struct:
+		if len(t.Members) == 0 { // known by name, as a declaration in C would be
+			id = e.add(kindFwd, t.Name, 0, 0)
+		} else { // loaders compare a function's types with the kernel's, and a declaration is another kind
+			id, err = e.addStruct(t)
+		}
 	case *btf.FuncProto:
 		id, err = e.addProto(t, spec)
 	default:
