@@ -95,6 +95,7 @@ var conditions = []string{
 	"h->vlan_tci == 100", "(h->vlan_tci & 0xfff) >= 0x800", "h->has_vlan_tci && !h->vlan_tci", "!h->vlan_tci",
 	"h->vlan_proto == htons(0x8100)", "(h->vlan_proto & htons(0xff00)) == htons(0x8800)", "htons(h->dst_port) < 1024",
 	"h->flow_mark & 0x30000", "h->rx_error", "h->rx_error & 4", "(h->rx_timestamp & 0x180000003) == 0x80000002",
+	"h->has_rx_hash && h->has_flow_mark", "h->flow_mark && (h->rx_hash & 3) == 3",
 	"h->has_rx_hash && h->has_vlan_tci && h->has_pkt_len", "(h->pkt_len & 0x2000) && h->has_rx_hash",
 }
 
@@ -109,7 +110,7 @@ struct hintjit_rx {
 	__u16 vlan_tci;
 	__be16 vlan_proto, dst_port;
 	__u8 csum_status;
-	__u8 has_ptype : 1, has_rx_hash : 1, has_rx_hash_type : 1, has_vlan_tci : 1, has_pkt_len : 1;
+	__u8 has_ptype : 1, has_rx_hash : 1, has_rx_hash_type : 1, has_vlan_tci : 1, has_pkt_len : 1, has_flow_mark : 1;
 } CORE;
 `)
 	for i, c := range conditions {

@@ -29,14 +29,14 @@ const maxMask = 1<<31 - 1
 // compile turns a conjunction into comparisons, in the order of the words.
 func (p *plan) compile(conds []layouts.Condition) []comparison {
 	equal := map[*word]*comparison{}
-	var order []*word
+	var order []*comparison
 	var rest []comparison
 	want := func(w *word, mask, value uint64) {
 		c := equal[w]
-		if c == nil {
+		if c == nil || c.mask&mask&(c.want^value) != 0 { // what contradicts it fails by itself
 			c = &comparison{word: w}
 			equal[w] = c
-			order = append(order, w)
+			order = append(order, c)
 		}
 		c.mask |= mask
 		c.want |= value
@@ -65,8 +65,8 @@ func (p *plan) compile(conds []layouts.Condition) []comparison {
 		}
 	}
 	var out []comparison
-	for _, w := range order {
-		out = append(out, equal[w].split()...)
+	for _, c := range order {
+		out = append(out, c.split()...)
 	}
 	return append(out, rest...)
 }
