@@ -27,7 +27,7 @@ const (
 	turns = 16
 )
 
-// hintsInOrder is what hints of testdata/subject.c adds up the first n of. For the
+// hintsInOrder is what hints of testdata/asked.c adds up the first n of. For the
 // first three there are kfuncs.
 var hintsInOrder = []string{"rx_hash", "vlan_tci", "rx_timestamp", "rx_queue", "flow_mark", "csum_status", "pkt_len"}
 
@@ -65,7 +65,9 @@ func BenchmarkHints(b *testing.B) {
 		}
 	}
 	guarded := func(g rewrite.Guard) *ebpf.CollectionSpec {
-		return parsed(b, rewritten(b, rewrite.Options{NIC: "veth", Guard: g}))
+		out, _, err := rewrite.Object(object(b, "asked"), rewrite.Options{NIC: "veth", Guard: g, Strict: true})
+		require.NoError(b, err)
+		return parsed(b, out)
 	}
 	add("kfuncs", kfuncs, 1, 2, 3)
 	add("rewritten", guarded(rewrite.GuardOn), 1, 2, 3, 4, 5, 6, 7)
