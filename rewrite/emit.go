@@ -28,8 +28,8 @@ type emitter struct {
 	spend    uint64         // words that a comparison may mask where they are kept: its last use
 }
 
-func newEmitter(p *plan, free, avoid registers) *emitter {
-	return &emitter{p: p, insn: -1, jumps: map[int]int{}, free: free &^ avoid, avoid: avoid}
+func newEmitter(p *plan, avoid registers) *emitter {
+	return &emitter{p: p, insn: -1, jumps: map[int]int{}, avoid: avoid}
 }
 
 func (e *emitter) op(ins asm.Instruction) { e.code = append(e.code, code.New(ins)) }

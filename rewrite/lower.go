@@ -15,7 +15,7 @@ import (
 func (p *plan) lower() error {
 	edit := code.NewEdit(p.f)
 	if p.entry {
-		e := newEmitter(p, 0, 0)
+		e := newEmitter(p, 0)
 		e.context = home{reg: asm.R1, placed: true}
 		p.t.reach.fetch(e, p.fetch[-1], p.before[0]|regset(asm.R1))
 		if p.fetch[-1] != 0 {
@@ -119,7 +119,7 @@ func (p *plan) lowerCall(i int) []code.Insn {
 		words = 0 // here already
 	}
 	kept := regset(asm.R10)
-	e := newEmitter(p, 0, 0)
+	e := newEmitter(p, 0)
 	e.context = home{reg: asm.R1, placed: true}
 	e.each(p.alive[i]|p.uses[i], func(w *word) { kept |= w.home.register() })
 	busy := kept | p.inUse[i]&^regset(asm.R0)
@@ -139,7 +139,7 @@ func (p *plan) lowerCall(i int) []code.Insn {
 
 // lowerSunk is a fetch further down, before instruction i.
 func (p *plan) lowerSunk(i int) []code.Insn {
-	e := newEmitter(p, 0, 0)
+	e := newEmitter(p, 0)
 	e.each(p.context, func(w *word) { e.context = w.home })
 	e.busy = p.before[i] & regset(asm.R0, asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
 	keep := p.before[i] | regset(asm.R10)
@@ -160,7 +160,7 @@ func (p *plan) siteOf(i int) uint64 {
 // emitterAt lends the registers that are free around instruction i.
 func (p *plan) emitterAt(i int, avoid registers) *emitter {
 	busy := p.before[i] | p.inUse[i] | regset(asm.R10)
-	e := newEmitter(p, 0, avoid)
+	e := newEmitter(p, avoid)
 	e.insn = i
 	e.each(p.alive[i]|p.uses[i], func(w *word) {
 		busy |= w.home.register()

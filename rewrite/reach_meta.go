@@ -59,7 +59,7 @@ func (metaReach) fetch(e *emitter, words uint64, keep registers) {
 	keep |= e.avoid
 	ctx := e.context.reg
 	temps := e.scratch(keep | e.context.register())
-	reuse := e.context.slot == 0 && !keep.has(ctx) && !(e.p.results.has(ctx) && len(temps) > 2)
+	reuse := e.context.slot == 0 && !keep.has(ctx) && (!e.p.results.has(ctx) || len(temps) < 3)
 	e.avoid |= e.context.register()
 	for e.lent = regset(temps...); len(temps) < 2 || len(temps) < 3 && !reuse; {
 		r, _ := e.temp()

@@ -164,7 +164,7 @@ func (s *sinker) block(b int32, fetch func(i int)) bool {
 			}
 		}
 		if s.p.isCall(i) {
-			pending = s.p.uses[i] == 0 && s.live[i+1] && !s.sure[i+1] && !(last && s.held[b])
+			pending = s.p.uses[i] == 0 && s.live[i+1] && !s.sure[i+1] && (!last || !s.held[b])
 		}
 	}
 	return pending
