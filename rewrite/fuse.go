@@ -113,6 +113,9 @@ func (p *plan) merge() {
 		}
 		delete(p.tests, i)
 		p.gone[i] = true
+		if from, to := p.graph.Of[i], p.graph.Of[p.f.Insns[i].Target]; to != p.graph.Of[i+1] {
+			p.graph.Unlink(from, to) // or the other test would seem to be asked on one way of two
+		}
 	}
 }
 

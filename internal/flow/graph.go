@@ -3,7 +3,11 @@
 // knows nothing of hints.
 package flow
 
-import "github.com/hintjit/hintjit/internal/code"
+import (
+	"slices"
+
+	"github.com/hintjit/hintjit/internal/code"
+)
 
 // Graph is a function's control flow.
 type Graph struct {
@@ -78,6 +82,14 @@ func (g *Graph) link(from, to int32) {
 		return // a branch to the next instruction: one edge
 	}
 	g.Blocks[from].Succ = append(g.Blocks[from].Succ, to)
+}
+
+// Unlink takes the edge between two blocks away: nobody goes that way any more, and
+// the end of from leads elsewhere still.
+func (g *Graph) Unlink(from, to int32) {
+	f, t := &g.Blocks[from], &g.Blocks[to]
+	f.Succ = slices.DeleteFunc(f.Succ, func(s int32) bool { return s == to })
+	t.Pred = slices.DeleteFunc(t.Pred, func(p int32) bool { return p == from })
 }
 
 // linkBack fills Pred from Succ, out of one allocation too.
