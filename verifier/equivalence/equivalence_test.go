@@ -54,7 +54,7 @@ func TestExamples(t *testing.T) {
 						clean(t, r, 60)
 						p := r.Programs[0]
 						require.Equal(t, reach == rewrite.Walk && p.Inserted.OfInsns > 1, p.Refused > 0, "refused") // some have nothing to ask for
-						require.LessOrEqual(t, p.Refused, p.Refusals) // some packets do not come to the walk
+						require.LessOrEqual(t, p.Refused, p.Refusals)                                               // some packets do not come to the walk
 					})
 				}
 			}
