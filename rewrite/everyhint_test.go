@@ -115,13 +115,24 @@ func manySamples(rng *rand.Rand, d *layouts.Descriptor) []sample {
 				}
 			}
 			for _, v := range values {
-				desc := met(rng, d, a)
-				setField(d, desc, a.From, v)
-				out = append(out, sample{meta: desc, packet: randomBytes(rng, 64), descriptor: d})
+				out = append(out, sample{meta: holding(rng, d, h, a, v), packet: randomBytes(rng, 64), descriptor: d})
 			}
 		}
 	}
 	return out
+}
+
+// holding makes a descriptor whose alternative a has v in its field: one of which
+// no alternative before it holds, if chance gives one soon.
+func holding(rng *rand.Rand, d *layouts.Descriptor, h *layouts.Hint, a layouts.Alternative, v uint64) (desc []byte) {
+	for range 16 {
+		desc = met(rng, d, a)
+		setField(d, desc, a.From, v)
+		if got, ok := d.Decode(desc, binary.LittleEndian)[h.Name]; !ok || got == a.Map.Values[v] {
+			return desc
+		}
+	}
+	return desc
 }
 
 // Every hint of every descriptor, the vendors' own too: what a rewritten program

@@ -111,6 +111,10 @@ func (f *loadFlags) run(stdout io.Writer) error {
 	if err := checkFree(dev); err != nil {
 		return err
 	}
+	if opts.Guard == rewrite.GuardBound {
+		object.bind(dev.Index)
+		opts.Guard = rewrite.GuardOff // nothing is left to ask of a packet
+	}
 	report, err := rewrite.Collection(object.spec, opts)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.in, err)

@@ -179,6 +179,34 @@ func TestLoadByDriver(t *testing.T) {
 	command(t, exitDone, "load", "prog.o", "--dev", "hj0")
 }
 
+// With guard bound the program is this interface's and runs in its driver only, or
+// not at all.
+func TestLoadBound(t *testing.T) {
+	isolated(t)
+	object, err := bpf.Example("l4lb", binary.NativeEndian)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile("lb.o", object, 0o666))
+	for _, bound := range []bool{false, true} {
+		args := []string{"load", "lb.o", "--dev", "hj0"}
+		if bound {
+			args = append(args, "--guard", "bound")
+		}
+		command(t, exitDone, args...)
+		dev, err := netdev.ByName("hj0")
+		require.NoError(t, err)
+		program, err := ebpf.NewProgramFromID(ebpf.ProgramID(dev.Attached.Program))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, program.Close()) })
+		_, err = program.Run(&ebpf.RunOptions{Data: make([]byte, 64)})
+		if bound { // net/bpf/test_run.c bpf_prog_test_run_xdp
+			require.ErrorIs(t, err, syscall.EINVAL)
+		} else {
+			require.NoError(t, err)
+		}
+		command(t, exitDone, "load", "--detach", "--dev", "hj0")
+	}
+}
+
 // What the verifier says is shown, and nothing is attached.
 func TestLoadVerifier(t *testing.T) {
 	isolated(t)

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/cilium/ebpf/asm"
 
@@ -47,11 +48,9 @@ func NewLooks(g *Graph, arity func(*code.Insn) int) *Demand {
 func solve(d *Demand) *Demand {
 	g := d.g
 	d.out = make([]Bits, len(g.Blocks))
-	in := make([]Bits, len(g.Blocks))
 	queued := make([]bool, len(g.Blocks))
-	var work []int32
-	for _, b := range g.Order {
-		work = append(work, b) // popped from the end: exits first
+	work := slices.Clone(g.Order) // popped from the end: exits first
+	for _, b := range work {
 		queued[b] = true
 	}
 	for len(work) > 0 {
@@ -62,10 +61,6 @@ func solve(d *Demand) *Demand {
 		for i := g.Blocks[b].End - 1; i >= g.Blocks[b].Start; i-- {
 			d.before(i, &now)
 		}
-		if now == in[b] {
-			continue
-		}
-		in[b] = now
 		for _, p := range g.Blocks[b].Pred {
 			merged := d.out[p]
 			for r := range merged {
