@@ -49,6 +49,7 @@ func traffic(t *testing.T) {
 	require.NoError(t, syscall.Bind(raw, &syscall.SockaddrLinklayer{Ifindex: peer.Index}))
 	frame := make([]byte, 60)
 	frame[0], frame[6], frame[12] = 2, 2, 0x88
+	payload := []byte("to be looked at")
 
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -59,7 +60,7 @@ func traffic(t *testing.T) {
 				return
 			case <-tick.C:
 				for _, fd := range sockets {
-					_, _ = syscall.Write(fd, []byte("to be looked at")) // the ring may be full
+					_, _ = syscall.Write(fd, payload) // the ring may be full
 				}
 				_, _ = syscall.Write(raw, frame)
 			}

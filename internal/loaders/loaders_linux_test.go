@@ -90,11 +90,11 @@ func TestBpftool(t *testing.T) {
 			require.True(t, found, "%s\nis not, or not after the lines before it, in\n%s", line, dump)
 			rest = after
 		}
-		// What was inserted stands under the line of the call: more than a call and a
-		// move.
+		// What stands for the call is under its line, be it only the copy of the context
+		// for the place further down at which the descriptor is read.
 		_, inserted, _ := strings.Cut(dump, shown[object][0])
 		inserted, _, _ = strings.Cut(inserted, ";")
-		require.GreaterOrEqual(t, strings.Count(inserted, "\n"), 4, dump)
+		require.NotEmpty(t, strings.TrimSpace(inserted), dump)
 
 		numbers := run(t, "bpftool", "prog", "dump", "xlated", "pinned", pin, "linum")
 		require.Regexp(t, `hintjit_rx\(ctx\); \[file:\S*`+object+`\.c line_num:\d+ line_col:\d+\]`, numbers)

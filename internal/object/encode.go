@@ -140,15 +140,14 @@ func (e *encoder) start() error {
 	return nil
 }
 
-// link sets the distances of branches, and says where functions start. It does so
-// in the unit's own instructions, where distances mean nothing before (see
-// code.Insn): a copy of a million of them would take longer than all else here.
-// Only a function with a branch that is too far is another one then.
+// link sets the distances of branches, in copies of the functions, and says
+// where these start.
 func (e *encoder) link() error {
 	far := e.unit.V4
 	e.linked = make([]*code.Func, len(e.unit.Funcs))
 	for i, fn := range e.unit.Funcs {
 		own := *fn
+		own.Insns = slices.Clone(fn.Insns)
 		if err := own.Link(far); err != nil {
 			return err
 		}
@@ -330,14 +329,13 @@ func (e *encoder) writeFunction(cs *codeSection, fn int, out []byte, relocs []re
 	insns := e.linked[fn].Insns
 	if e.ext != nil {
 		e.ext.function(cs, uint64(len(out)), e.f.functions[fn])
+		if insns[0].Line == nil {
+			// The kernel wants a line at the start of every function (check_btf_line).
+			insns[0].Line = firstLine(insns)
+		}
 	}
 	for i := range insns {
-		own := insns[i] // what it refers to is written into it
-		in := &own
-		if i == 0 && in.Line == nil {
-			// The kernel wants a line at the start of every function (check_btf_line).
-			in.Line = firstLine(insns)
-		}
+		in := &insns[i]
 		offset := uint64(len(out))
 		r, err := e.refer(fn, in, offset)
 		if err != nil {

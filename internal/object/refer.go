@@ -12,13 +12,13 @@ import (
 // refer makes an instruction refer to what it should from its new place: by its
 // constant, and by a relocation where one is needed (kind 0: none).
 func (e *encoder) refer(fn int, in *code.Insn, offset uint64) (reloc, error) {
-	var was *code.Insn
+	var was code.Insn
 	var old reloc
 	if in.Origin >= 0 {
 		if int(in.Origin) >= len(e.f.unit.Funcs[fn].Insns) {
 			return reloc{}, fmt.Errorf("comes from instruction %d, the function had %d", in.Origin, len(e.f.unit.Funcs[fn].Insns))
 		}
-		was = &e.f.unit.Funcs[fn].Insns[in.Origin]
+		was = e.f.unit.Funcs[fn].Insns[in.Origin]
 		old = e.f.functions[fn].relocs[in.Origin]
 	}
 	same := in.Origin >= 0 && was.OpCode == in.OpCode && was.Ref == in.Ref
