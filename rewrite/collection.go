@@ -14,7 +14,21 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/netdev"
 )
+
+// checkBound holds a collection to guard bound: where the object would have a call
+// that makes the kernel ask for it, its programs have to be bound already.
+func checkBound(spec *ebpf.CollectionSpec, report *Report, opts Options) error {
+	for i := range report.Programs {
+		name := report.Programs[i].Name
+		if p := spec.Programs[name]; opts.Guard == GuardBound && report.Reach == Walk && p != nil && !netdev.IsBound(p) {
+			return &UnsupportedError{Program: name, Insn: -1, Msg: "guard bound, and the program is bound to no device",
+				Help: "set its Ifindex and BPF_F_XDP_DEV_BOUND_ONLY in its Flags"}
+		}
+	}
+	return nil
+}
 
 // Collection rewrites the programs of spec. Nothing in spec changes when it
 // fails. Value tables that the code needs become a map of the spec, read-only
@@ -33,6 +47,9 @@ func Collection(spec *ebpf.CollectionSpec, opts Options) (*Report, error) {
 	report.order = c.order
 	if !changed {
 		return report, nil
+	}
+	if err := checkBound(spec, report, opts); err != nil {
+		return nil, err
 	}
 	if opts.Verify != nil {
 		if err := verifySpec(spec, was, c.unit, report, opts); err != nil {

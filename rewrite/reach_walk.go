@@ -64,7 +64,7 @@ type route struct {
 func (*walkReach) name() Reach { return Walk }
 
 // asks tells whether the packet has to show that it is the driver's.
-func (r *walkReach) asks() bool { return r.guard != GuardOff && r.guard != GuardBound }
+func (g Guard) asks() bool { return g != GuardOff && g != GuardBound }
 
 // names lists the walks that lead somewhere.
 func (r *walkReach) names() (out []string) {
@@ -94,10 +94,6 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 	if r.guard == "" {
 		r.guard = GuardOn
 	}
-	if r.guard == GuardBound && opts.atOnce {
-		return nil, &UnsupportedError{Insn: -1, Msg: "guard bound is for objects, and this is a collection",
-			Help: "bind its programs, with Ifindex and BPF_F_XDP_DEV_BOUND_ONLY, and use guard off"}
-	}
 	big := t.bigEndian()
 	if opts.Kernel == nil && opts.atOnce {
 		var err error
@@ -119,7 +115,7 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 		r.nowhere = extern(u, "hintjit_rewritten_for_another_kernel", weak)
 	}
 	r.cast, r.rdonly = extern(u, "bpf_cast_to_kern_ctx", ""), extern(u, "bpf_rdonly_cast", "")
-	if r.guard == GuardBound {
+	if r.guard == GuardBound && !opts.atOnce { // a collection says so itself, see checkBound
 		r.binding = extern(u, binding, "")
 	}
 	return r, nil
@@ -428,7 +424,7 @@ func (r *walkReach) allows(t *target, u *code.Unit) verifier.Reach {
 	if r.nowhere.Kind == code.RefExtern {
 		out.Stops = []string{u.Externs[r.nowhere.Index].Name}
 	}
-	if r.guard == GuardBound {
+	if r.binding.Kind == code.RefExtern {
 		out.Stops = append(out.Stops, binding)
 	}
 	reads := func(typ string, o layouts.Operand) {
@@ -524,7 +520,7 @@ func (r *walkReach) answer(e *emitter, q layouts.Question) {
 // the verifier does not come by, and names the function where it does.
 func (r *walkReach) refuse(e *emitter, fn code.Ref, none int) {
 	e.call(fn, 0)
-	if r.guard == GuardBound {
+	if r.binding.Kind == code.RefExtern {
 		e.op(asm.Mov.Imm(asm.R1, 0))
 		e.op(asm.Mov.Imm(asm.R2, 0))
 		e.call(r.binding, int64(r.bindingID))

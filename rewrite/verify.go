@@ -119,7 +119,7 @@ func targetOf(report *Report, opts Options, seed uint64) (*equivalence.Target, e
 	if err != nil {
 		return nil, err
 	}
-	t := &equivalence.Target{Descriptor: d, Gives: report.Gives, Unguarded: opts.Guard == GuardOff || opts.Guard == GuardBound, Strict: opts.Guard == GuardStrict}
+	t := &equivalence.Target{Descriptor: d, Gives: report.Gives, Unguarded: !opts.Guard.asks(), Strict: opts.Guard == GuardStrict}
 	switch {
 	case report.Reach != Walk:
 	case opts.Kernel != nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/internal/chance"
+	"github.com/hintjit/hintjit/internal/netdev"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 	"github.com/hintjit/hintjit/verifier/driver"
@@ -79,8 +80,12 @@ func TestWalkRefused(t *testing.T) {
 	t.Run("guard bound", func(t *testing.T) {
 		spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(reader(t, "xdp", "GPL")))
 		require.NoError(t, err)
-		_, err = rewrite.Collection(spec, rewrite.Options{NIC: "i40e", Kernel: types, Guard: rewrite.GuardBound})
-		require.ErrorContains(t, err, "guard bound is for objects")
+		opts := rewrite.Options{NIC: "i40e", Kernel: types, Guard: rewrite.GuardBound}
+		_, err = rewrite.Collection(spec.Copy(), opts)
+		require.ErrorContains(t, err, "program reader: guard bound, and the program is bound to no device")
+		(&netdev.Interface{Index: 7}).Bind(spec.Programs["reader"])
+		_, err = rewrite.Collection(spec, opts)
+		require.NoError(t, err)
 	})
 	t.Run("guard", func(t *testing.T) {
 		_, _, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: "i40e", Guard: "of"})

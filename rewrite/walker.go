@@ -85,7 +85,7 @@ func (k *walker) plan() {
 	for i := len(steps) - 1; i >= 0; i-- {
 		s := &steps[i]
 		if s.Name == "" {
-			k.needed[i] = s.Strict == layouts.Always || k.r.asks()
+			k.needed[i] = s.Strict == layouts.Always || k.r.guard.asks()
 		} else {
 			k.needed[i] = need[s.Name]
 		}
@@ -198,7 +198,7 @@ var (
 // checksQueue tells whether to ask if the queue is one of the device's generic
 // ones: unless a step proves more.
 func (k *walker) checksQueue() bool {
-	if !k.r.asks() {
+	if !k.r.guard.asks() {
 		return false
 	}
 	for i := range k.way.Steps {

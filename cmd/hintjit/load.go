@@ -112,8 +112,9 @@ func (f *loadFlags) run(stdout io.Writer) error {
 		return err
 	}
 	if opts.Guard == rewrite.GuardBound {
-		object.bind(dev.Index)
-		opts.Guard = rewrite.GuardOff // nothing is left to ask of a packet
+		for _, p := range object.spec.Programs {
+			dev.Bind(p)
+		}
 	}
 	report, err := rewrite.Collection(object.spec, opts)
 	if err != nil {

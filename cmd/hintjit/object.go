@@ -48,18 +48,6 @@ func readObject(file, name string) (*loadObject, error) {
 	return &loadObject{file, program, spec}, nil
 }
 
-// boundOnly is BPF_F_XDP_DEV_BOUND_ONLY of include/uapi/linux/bpf.h.
-const boundOnly = 1 << 6
-
-// bind has the kernel keep the programs on one interface and in its driver, as it
-// does programs that call the metadata kfuncs (Linux 6.3 and later).
-func (o *loadObject) bind(device int) {
-	for _, p := range o.spec.Programs {
-		p.Ifindex = uint32(device)
-		p.Flags |= boundOnly
-	}
-}
-
 // chooseProgram finds the program that can be attached to an interface. Those for
 // entries of a devmap or cpumap see a packet without its descriptor.
 func chooseProgram(spec *ebpf.CollectionSpec, name string) (string, error) {

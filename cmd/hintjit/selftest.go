@@ -74,6 +74,9 @@ func (f *selftestFlags) check() error {
 	case f.duration <= 0:
 		return usageError("", "--duration %v: want some time", f.duration)
 	}
+	if f.target.guard == string(rewrite.GuardBound) {
+		return usageError("on, off and strict are what a packet can be asked, and worth a test", "--guard bound: selftest keeps its program on the interface anyway")
+	}
 	return f.target.check()
 }
 

@@ -223,6 +223,7 @@ func TestSelftestRefused(t *testing.T) {
 		{exitUsage, "--dev hj0 --packets 0", "--packets 0: want at least 1"},
 		{exitUsage, "--dev hj0 --duration 0s", "--duration 0s: want some time"},
 		{exitUsage, "--dev hj0 --guard perhaps", "perhaps"},
+		{exitUsage, "--dev hj0 --guard bound", "selftest keeps its program on the interface anyway"},
 		{exitFails, "--dev lo", "interface lo: it has no driver"},
 	} {
 		out := command(t, test.code, append([]string{"selftest"}, strings.Fields(test.args)...)...)

@@ -7,6 +7,8 @@ package netdev
 import (
 	"fmt"
 	"strings"
+
+	"github.com/cilium/ebpf"
 )
 
 // Interface is what the kernel says about a network interface.
@@ -66,6 +68,19 @@ type Attached struct {
 	Mode    string // "native", "generic", "offloaded", "several"
 	Program uint32 // id; 0 when there are several
 }
+
+// boundOnly is BPF_F_XDP_DEV_BOUND_ONLY of include/uapi/linux/bpf.h, since 6.3.
+const boundOnly = 1 << 6
+
+// Bind has the kernel keep a program on this interface and in its driver once it is
+// loaded, as it does programs that call the metadata kfuncs.
+func (i *Interface) Bind(p *ebpf.ProgramSpec) {
+	p.Ifindex = uint32(i.Index)
+	p.Flags |= boundOnly
+}
+
+// IsBound tells whether a program will be kept on one interface.
+func IsBound(p *ebpf.ProgramSpec) bool { return p.Ifindex != 0 && p.Flags&boundOnly != 0 }
 
 // UnsuitableError says why no program can run where an interface's packets have
 // their receive descriptor, and what to do about it.

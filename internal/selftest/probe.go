@@ -32,11 +32,8 @@ const (
 // tracers are the programs that see what drivers make of frames.
 var tracers = []string{"gro", "gro_frags", "receive"}
 
-// Flags of programs, include/uapi/linux/bpf.h.
-const (
-	hasFrags  = 1 << 5 // BPF_F_XDP_HAS_FRAGS
-	boundOnly = 1 << 6 // BPF_F_XDP_DEV_BOUND_ONLY
-)
+// hasFrags is BPF_F_XDP_HAS_FRAGS of include/uapi/linux/bpf.h.
+const hasFrags = 1 << 5
 
 // Spec is the bundled program, to be rewritten for the interface.
 func Spec() (*ebpf.CollectionSpec, error) {
@@ -90,10 +87,10 @@ func (p *Probe) attachAll() error {
 
 // loadXDP loads the XDP program, with the kfuncs where that can be.
 func (p *Probe) loadXDP(flags uint32) (program *ebpf.Program, err error) {
-	if program, p.NoKfuncs = p.load(asking, flags|boundOnly); p.NoKfuncs == nil {
+	if program, p.NoKfuncs = p.load(asking, flags, true); p.NoKfuncs == nil {
 		return program, nil
 	}
-	return p.load(Plain, flags)
+	return p.load(Plain, flags, false)
 }
 
 func (p *Probe) attach(program *ebpf.Program) error {
@@ -105,13 +102,13 @@ func (p *Probe) attach(program *ebpf.Program) error {
 }
 
 // load loads one program, and the maps with the first.
-func (p *Probe) load(name string, flags uint32) (*ebpf.Program, error) {
+func (p *Probe) load(name string, flags uint32, bound bool) (*ebpf.Program, error) {
 	spec := p.spec.Copy()
 	maps.DeleteFunc(spec.Programs, func(n string, _ *ebpf.ProgramSpec) bool { return n != name })
 	program := spec.Programs[name]
 	program.Flags |= flags
-	if flags&boundOnly != 0 {
-		program.Ifindex = uint32(p.dev.Index)
+	if bound {
+		p.dev.Bind(program)
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: p.types, MapReplacements: p.maps})
 	if err != nil {
@@ -127,7 +124,7 @@ func (p *Probe) load(name string, flags uint32) (*ebpf.Program, error) {
 // trace attaches the programs that see what the driver makes of a frame.
 func (p *Probe) trace() error {
 	for _, name := range tracers {
-		program, err := p.load(name, 0)
+		program, err := p.load(name, 0, false)
 		if err != nil {
 			return err
 		}
