@@ -263,7 +263,20 @@ func (q *question) holds(a *layouts.Alternative, v uint64) (holds, ok bool) {
 
 // loaded is what the load gives for a value of an alternative.
 func (q *question) loaded(a *layouts.Alternative, v uint64) (loaded uint64, ok bool) {
-	for _, c := range a.Convert {
+	v, ok = q.p.t.converted(v, a.Convert)
+	if !ok {
+		return 0, false
+	}
+	if d := q.part.hint.Decl; d.Network {
+		v = q.p.t.inNetworkOrder(v, d.Bytes)
+	}
+	return shifted(v&ones(q.part.width), q.part.shift) & ones(q.r.size*8), true
+}
+
+// converted is what conversions make of a number known beforehand; false: they
+// make a clock of it, whose values nobody goes through.
+func (t *target) converted(v uint64, cs []layouts.Conversion) (uint64, bool) {
+	for _, c := range cs {
 		switch c.Op {
 		case layouts.Add:
 			v += c.Arg
@@ -276,17 +289,14 @@ func (q *question) loaded(a *layouts.Alternative, v uint64) (loaded uint64, ok b
 		case layouts.Shr:
 			v >>= c.Arg
 		case layouts.Net16:
-			v = q.p.t.inNetworkOrder(v, 2)
+			v = t.inNetworkOrder(v, 2)
 		case layouts.Net32:
-			v = q.p.t.inNetworkOrder(v, 4)
+			v = t.inNetworkOrder(v, 4)
 		default:
 			return 0, false
 		}
 	}
-	if d := q.part.hint.Decl; d.Network {
-		v = q.p.t.inNetworkOrder(v, d.Bytes)
-	}
-	return shifted(v&ones(q.part.width), q.part.shift) & ones(q.r.size*8), true
+	return v, true
 }
 
 // inNetworkOrder is a number of size bytes that lies in memory in network order,

@@ -11,11 +11,11 @@ import (
 // few bits which they ask for can say. Six alternatives with a table each are 120
 // instructions and up to a dozen branches that depend on the packet (ixgbe's
 // ptype); the bits put side by side, one load and one comparison are 15.
-func flatten(d *layouts.Descriptor) *layouts.Descriptor {
+func (t *target) flatten(d *layouts.Descriptor) *layouts.Descriptor {
 	out := *d
 	out.Hints = slices.Clone(d.Hints)
 	for i, h := range out.Hints {
-		if a, ok := flattened(d, h); ok {
+		if a, ok := t.flattened(d, h); ok {
 			flat := *h
 			flat.Alternatives = []layouts.Alternative{a}
 			out.Hints[i] = &flat
@@ -30,8 +30,8 @@ const maxIndex = 10
 
 // flattened is the one alternative that says what all of h's say, where there is
 // one that is shorter.
-func flattened(d *layouts.Descriptor, h *layouts.Hint) (flat layouts.Alternative, ok bool) {
-	common := inAll(h.Alternatives)
+func (t *target) flattened(d *layouts.Descriptor, h *layouts.Hint) (flat layouts.Alternative, ok bool) {
+	common := inAll(whens(h))
 	asked := need{}
 	for i := range h.Alternatives {
 		a := &h.Alternatives[i]
@@ -39,7 +39,7 @@ func flattened(d *layouts.Descriptor, h *layouts.Hint) (flat layouts.Alternative
 		if a.From != nil {
 			asked.field(a.From)
 		}
-		if slices.ContainsFunc(a.Convert, func(c layouts.Conversion) bool { return !arithmetic(c) }) {
+		if _, ok := t.converted(0, a.Convert); !ok {
 			return flat, false
 		}
 	}
@@ -56,32 +56,13 @@ func flattened(d *layouts.Descriptor, h *layouts.Hint) (flat layouts.Alternative
 		}
 		m := &layouts.ValueMap{Name: h.Name + "_at_once", Values: map[uint64]uint64{}}
 		for key := range uint64(1) << f.Width() {
-			if v, holds := firstOf(h.Alternatives, common, deposit(key, mask)); holds {
+			if v, holds := t.firstOf(h.Alternatives, common, deposit(key, mask)); holds {
 				m.Values[key] = v
 			}
 		}
 		flat = layouts.Alternative{When: common, From: f, Map: m, Pos: h.Pos}
 	}
 	return flat, true
-}
-
-// inAll is what every alternative asks for.
-func inAll(as []layouts.Alternative) (out []layouts.Condition) {
-	for _, c := range as[0].When {
-		if !slices.ContainsFunc(as, func(a layouts.Alternative) bool { return !slices.ContainsFunc(a.When, c.Equal) }) {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// arithmetic tells whether a conversion is of the value alone, on every machine.
-func arithmetic(c layouts.Conversion) bool {
-	switch c.Op {
-	case layouts.Add, layouts.Sub, layouts.Mul, layouts.Shl, layouts.Shr:
-		return true
-	}
-	return false
 }
 
 // runs are the bits of mask as ranges of word index, most significant first.
@@ -106,7 +87,7 @@ func deposit(key, mask uint64) (word uint64) {
 
 // firstOf is the value of the first alternative that holds in a word, the common
 // conditions aside.
-func firstOf(as []layouts.Alternative, common []layouts.Condition, word uint64) (v uint64, ok bool) {
+func (t *target) firstOf(as []layouts.Alternative, common []layouts.Condition, word uint64) (v uint64, ok bool) {
 	for i := range as {
 		a := &as[i]
 		fails := func(c layouts.Condition) bool { return slices.Contains(c.Values, in(word, c.Field)) == c.Not }
@@ -123,9 +104,7 @@ func firstOf(as []layouts.Alternative, common []layouts.Condition, word uint64) 
 		if !ok {
 			continue
 		}
-		for _, c := range a.Convert {
-			v = converted(v, c)
-		}
+		v, _ = t.converted(v, a.Convert)
 		return v, true
 	}
 	return 0, false
@@ -140,30 +119,15 @@ func in(word uint64, f *layouts.Field) (v uint64) {
 	return v
 }
 
-func converted(v uint64, c layouts.Conversion) uint64 {
-	switch c.Op {
-	case layouts.Add:
-		return v + c.Arg
-	case layouts.Sub:
-		return v - c.Arg
-	case layouts.Mul:
-		return v * c.Arg
-	case layouts.Shl:
-		return v << c.Arg
-	}
-	return v >> c.Arg // see arithmetic
-}
-
 // What code takes, roughly: a comparison is a copy, a mask and a branch; a piece
 // of a field a copy, a shift and a mask, and another shift and an or where it is
-// not the first; a table its address, a sum, a load and a branch.
+// not the first; a table is lookupPrice.
 const (
 	comparisonCost = 3
 	pieceCost      = 4
-	tableCost      = 5
 )
 
-func flatCost(f *layouts.Field) int { return pieceCost*len(f.Bits) + tableCost }
+func flatCost(f *layouts.Field) int { return pieceCost*len(f.Bits) + lookupPrice }
 
 func costOf(as []layouts.Alternative, common []layouts.Condition) (cost int) {
 	for i := range as {
@@ -181,7 +145,7 @@ func costOf(as []layouts.Alternative, common []layouts.Condition) (cost int) {
 			cost += pieceCost * len(a.From.Bits)
 		}
 		if a.Map != nil {
-			cost += tableCost
+			cost += lookupPrice
 		}
 		cost += len(a.Convert)
 	}

@@ -18,7 +18,7 @@ func TestFlatten(t *testing.T) {
 		l, err := layouts.Shipped(nic)
 		require.NoError(t, err)
 		for _, d := range l.Descriptors {
-			f := flatten(d)
+			f := (&target{order: binary.LittleEndian}).flatten(d)
 			for i, h := range f.Hints {
 				if h != d.Hints[i] {
 					require.Len(t, h.Alternatives, 1)

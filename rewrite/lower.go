@@ -311,11 +311,7 @@ func (e *emitter) setBit(dst asm.Register, bit int) {
 // it does not. Control goes to done when one held, or none.
 func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.Alternative, next int)) {
 	last := len(h.Alternatives) - 1
-	var whens [][]layouts.Condition
-	for k := range h.Alternatives {
-		whens = append(whens, h.Alternatives[k].When)
-	}
-	shared := e.p.shared(e.insn, whens)
+	shared := e.p.shared(e.insn, whens(h))
 	e.tests(shared, done)
 	for k := range h.Alternatives {
 		a := &h.Alternatives[k]
@@ -332,19 +328,33 @@ func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.A
 	}
 }
 
-// shared is what several conjunctions ask, all of them: it is tested once.
-func (p *plan) shared(i int, whens [][]layouts.Condition) (out []layouts.Condition) {
+// shared is what several conjunctions still ask at instruction i, all of them: it is
+// tested once.
+func (p *plan) shared(i int, whens [][]layouts.Condition) []layouts.Condition {
 	if len(whens) < 2 {
 		return nil
 	}
-	for _, c := range p.conditions(i, whens[0]) {
-		everywhere := true
-		for _, when := range whens {
-			everywhere = everywhere && slices.ContainsFunc(p.conditions(i, when), c.Equal)
-		}
-		if everywhere {
+	left := make([][]layouts.Condition, len(whens))
+	for k, when := range whens {
+		left[k] = p.conditions(i, when)
+	}
+	return inAll(left)
+}
+
+// inAll is what every one of several conjunctions asks.
+func inAll(whens [][]layouts.Condition) (out []layouts.Condition) {
+	for _, c := range whens[0] {
+		if !slices.ContainsFunc(whens, func(when []layouts.Condition) bool { return !slices.ContainsFunc(when, c.Equal) }) {
 			out = append(out, c)
 		}
+	}
+	return out
+}
+
+// whens is what a hint's alternatives ask.
+func whens(h *layouts.Hint) (out [][]layouts.Condition) {
+	for k := range h.Alternatives {
+		out = append(out, h.Alternatives[k].When)
 	}
 	return out
 }
@@ -594,11 +604,11 @@ func (e *emitter) ask(a ask, yes, no int, jumps bool) {
 	if len(a.answers) == 0 {
 		e.goTo(no)
 	}
-	var whens [][]layouts.Condition
+	var asked [][]layouts.Condition
 	for _, w := range a.answers {
-		whens = append(whens, w.when)
+		asked = append(asked, w.when)
 	}
-	shared := e.p.shared(e.insn, whens)
+	shared := e.p.shared(e.insn, asked)
 	e.tests(shared, no)
 	for k, w := range a.answers {
 		conds := without(e.p.conditions(e.insn, w.when), shared)

@@ -19,8 +19,8 @@ type reach interface {
 	// lasts says how long after a call the words can still be fetched.
 	lasts(p *plan) lasting
 	// fetch makes the code that brings words home, emitter.context being where the
-	// context is. keep has the registers that may not change. When no descriptor can be had every
-	// word is 0, which by the layout's rules makes every hint absent.
+	// context is. keep has the registers that may not change. When no descriptor can
+	// be had every word is 0, which by the layout's rules makes every hint absent.
 	fetch(e *emitter, words uint64, keep registers)
 	// moves tells whether a helper may take away what the program would read
 	// later. Loading data_meta does so in any case: one can write there.

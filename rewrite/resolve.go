@@ -36,7 +36,7 @@ func resolve(opts Options, u *code.Unit) (*target, error) {
 	if err := t.chooseReach(u, opts); err != nil {
 		return nil, err
 	}
-	t.desc = flatten(t.desc)
+	t.desc = t.flatten(t.desc)
 	return t, nil
 }
 

@@ -43,6 +43,27 @@ func TestGraph(t *testing.T) {
 	require.Equal(t, []int32{0, 1, 4, 7, 5, 2, 3}, g.Order)
 }
 
+// Who asks nothing at a branch any more goes on, and what is demanded where it had
+// led is not demanded here.
+func TestUnlink(t *testing.T) {
+	f := &code.Func{Insns: []code.Insn{
+		/* 0 */ ifZero(2),
+		/* 1 */ ret(),
+		/* 2 */ code.New(asm.Mov.Reg(asm.R0, asm.R5)),
+		/* 3 */ ret(),
+	}}
+	g := flow.NewGraph(f)
+	none := func(*code.Insn) int { return 0 }
+	require.NotZero(t, flow.NewDemand(g, nil, none).Start(0)[asm.R5])
+	g.Unlink(0, 2)
+	require.Equal(t, []flow.Block{
+		{Start: 0, End: 1, Succ: []int32{1}, Pred: []int32{}},
+		{Start: 1, End: 2, Succ: []int32{}, Pred: []int32{0}},
+		{Start: 2, End: 4, Succ: []int32{}, Pred: []int32{}},
+	}, g.Blocks)
+	require.Zero(t, flow.NewDemand(g, nil, none).Start(0)[asm.R5])
+}
+
 // Code can run off the end of a function that nobody checked yet.
 func TestGraphOfOddFunctions(t *testing.T) {
 	require.Empty(t, flow.NewGraph(&code.Func{}).Blocks)
