@@ -9,8 +9,8 @@ const (
 	headroom   = 256 // XDP_PACKET_HEADROOM
 	frameSize  = 40  // sizeof(struct xdp_frame)
 	bufferSize = 4096 - 320
-	minPacket  = 14 // ETH_HLEN
-	maxMeta    = 252
+	minPacket  = 14  // ETH_HLEN
+	longMeta   = 252 // what a program may grow it to: xdp_metalen_invalid in include/net/xdp.h
 )
 
 // MaxMeta is the most metadata that a packet can come with: what struct xdp_frame
@@ -105,7 +105,7 @@ func (m *Machine) adjustMeta(delta int) int {
 	if lo < frameSize || lo > m.data {
 		return eInval
 	}
-	if n := m.data - lo; n%4 != 0 || n > maxMeta {
+	if n := m.data - lo; n%4 != 0 || n > longMeta {
 		return eAcces
 	}
 	m.packet.lo = lo

@@ -54,7 +54,8 @@ func TestExamples(t *testing.T) {
 						clean(t, r, 60)
 						p := r.Programs[0]
 						require.Equal(t, reach == rewrite.Walk && p.Inserted.OfInsns > 1, p.Refused > 0, "refused") // some have nothing to ask for
-						require.LessOrEqual(t, p.Refused, p.Refusals)                                               // some packets do not come to the walk
+						// Some packets do not come to the walk.
+						require.LessOrEqual(t, p.Refused, p.Refusals)
 					})
 				}
 			}
@@ -87,8 +88,9 @@ func TestBound(t *testing.T) {
 }
 
 // Each single change of an inserted instruction is found, and the line is named that
-// asked for what went wrong, or the one at which the descriptor is fetched; but for changes that make no difference: what a word is
-// while there is no descriptor, in a bit that no hint looks at.
+// asked for what went wrong, or the one at which the descriptor is fetched; but for
+// changes that make no difference: what a word is while there is no descriptor, in a
+// bit that no hint looks at.
 func TestPlanted(t *testing.T) {
 	for name, lines := range map[string][]int{"l4lb": {126, 128, 148, 154, 159}, "ptype_count": {27, 28}, "vlan_ts_log": {90, 94, 96, 107, 108, 109, 110}} {
 		t.Run(name, func(t *testing.T) {
