@@ -45,12 +45,11 @@ func (a *Alternative) decode(d *Descriptor, desc []byte, host binary.ByteOrder) 
 		v = translated
 	}
 	for _, c := range a.Convert {
-		if c.Op == Extend32 {
-			now := c.With.Value(d, desc)
-			v = now + uint64(int64(int32(uint32(v)-uint32(now))))
-			continue
+		if c.With != nil {
+			v = c.join(v, c.With.Value(d, desc))
+		} else {
+			v = c.apply(v, host)
 		}
-		v = c.apply(v, host)
 	}
 	return v, true
 }
@@ -66,6 +65,14 @@ func (d *Descriptor) hold(conditions []Condition, desc []byte) bool {
 }
 
 func (c Condition) holds(v uint64) bool { return slices.Contains(c.Values, v) != c.Not }
+
+// join is a conversion with another field's value.
+func (c Conversion) join(v, with uint64) uint64 {
+	if c.Op == Extend32 {
+		return with + uint64(int64(int32(uint32(v)-uint32(with))))
+	}
+	return v - with
+}
 
 func (c Conversion) apply(v uint64, host binary.ByteOrder) uint64 {
 	switch c.Op {

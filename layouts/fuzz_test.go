@@ -45,6 +45,7 @@ var tokens = []string{
 	"has", "lacks", "refuse", "at", "bits", "maps", "values", "never", "needs", "le16", "be64", "u8", "be32",
 	"[", "]", "{", "}", ",", ":", "- ", "&a", "*a", "<<", "!t", "\"", "'", "#", "?", "|", ">", "\n", "  ",
 	"container_of(rxq, a.b)", "xdp.data", "rxq.dev", "sizeof(x, 4096)", "&dev.a", "== 0", "desc = dev._rx + 8 * 65537",
+	"slot = n & 0xfffffffffffff000", "bit = ring.flags:u64 >> enum(a.B)", "e[4095]:be16[3:0]", "desc = a.b + c * sizeof(d)", "descriptor",
 	"require xdp.rxq != 0", "ring.tag:be16[3:1]?",
 }
 

@@ -120,7 +120,7 @@ type ValueMap struct {
 type Conversion struct {
 	Op   ConvOp
 	Arg  uint64
-	With *Field // Extend32
+	With *Field // Extend32; of Sub, in the place of Arg where it is not nil
 }
 
 // ConvOp names a conversion.
@@ -133,7 +133,7 @@ const (
 	Shr                 // value >> Arg
 	Net16               // the 16-bit number as it lies in memory in network order
 	Net32               // the same for 32 bits
-	Sub                 // value - Arg, in 64 bits
+	Sub                 // value - Arg or - With, in 64 bits
 	SecNs               // seconds in the high 32 bits, nanoseconds in the low: all in nanoseconds
 	// Extend32 takes the value as the low 32 bits of a clock that With has read
 	// less than 2^31 ticks before or after, and gives all 64.

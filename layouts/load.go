@@ -496,7 +496,7 @@ func (ld *loader) readFrom(a *Alternative, keys map[string]*yaml.Node, d *Descri
 			if field != "" {
 				c.With = ld.fieldRef(item, field, d, in+"convert: ")
 			}
-			ok = ok && err == nil && (c.Op != Extend32 || c.With != nil)
+			ok = ok && err == nil && (field == "" || c.With != nil)
 			a.Convert = append(a.Convert, c)
 		}
 	}

@@ -1,6 +1,9 @@
 package layouts
 
 import (
+	"slices"
+	"strings"
+
 	"go.yaml.in/yaml/v4"
 )
 
@@ -40,7 +43,7 @@ func (ld *loader) readWalks(n *yaml.Node) {
 }
 
 func (ld *loader) readWalk(n *yaml.Node) {
-	keys := ld.object(n, "walk: ", "name", "about", "source", "has", "lacks", "refuse", "steps")
+	keys := ld.object(n, "walk: ", "name", "about", "source", "descriptor", "has", "lacks", "refuse", "steps")
 	if n.Kind != yaml.MappingNode {
 		return
 	}
@@ -55,6 +58,7 @@ func (ld *loader) readWalk(n *yaml.Node) {
 		}
 	}
 	w.Doc, w.Source = ld.text(keys["about"], in+"about: "), ld.text(keys["source"], in+"source: ")
+	w.Descriptor = ld.descriptorRef(keys["descriptor"], in+"descriptor: ")
 	w.Has = ld.readQuestions(keys["has"], in+"has: ")
 	w.Lacks = ld.readQuestions(keys["lacks"], in+"lacks: ")
 	w.Refuse = ld.text(keys["refuse"], in+"refuse: ")
@@ -65,6 +69,22 @@ func (ld *loader) readWalk(n *yaml.Node) {
 		ld.readSteps(steps, w, in+"steps: ")
 	}
 	ld.layout.Walks = append(ld.layout.Walks, w)
+}
+
+// descriptorRef reads the name of one of the layout's descriptors.
+func (ld *loader) descriptorRef(n *yaml.Node, in string) string {
+	name := ld.text(n, in)
+	if name == "" {
+		return ""
+	}
+	var names []string
+	for _, d := range ld.layout.Descriptors {
+		names = append(names, d.Name)
+	}
+	if !slices.Contains(names, name) && len(names) > 0 {
+		ld.errorf(n, in, "no descriptor %s: want one of %s", quote(name), strings.Join(names, ", "))
+	}
+	return name
 }
 
 func (ld *loader) readQuestions(n *yaml.Node, in string) (out []Question) {
@@ -108,7 +128,7 @@ func (ld *loader) readSteps(n *yaml.Node, w *Walk, in string) {
 	}
 	if _, ok := known[Desc]; !ok {
 		for _, d := range ld.layout.Descriptors {
-			if d.Size > 0 {
+			if d.Size > 0 && d == ld.layout.LeadsTo(w) {
 				ld.errorf(n, in, "no value is named desc: want the descriptor's address")
 				return
 			}
@@ -122,7 +142,11 @@ func (ld *loader) checkState() {
 	for _, d := range ld.layout.Descriptors {
 		for _, s := range d.State {
 			found, typed := false, false
-			for _, w := range ld.layout.Walks {
+			walks := ld.layout.WalksTo(d)
+			if len(walks) == 0 { // what extends another has its places, and may have no way of its own
+				walks = ld.layout.Walks
+			}
+			for _, w := range walks {
 				typ, ok := w.TypeOf(s.At.Value)
 				found, typed = found || ok, typed || ok && typ != ""
 			}

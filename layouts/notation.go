@@ -196,7 +196,7 @@ func parseConversion(s string) (c Conversion, field string, err error) {
 		op = slices.Index(convOps, words[0])
 	}
 	if op < 0 {
-		return c, "", fmt.Errorf("bad conversion %s: want add n, sub n, mul n, shl n, shr n, net16, net32, sec_ns or extend32 field", quote(s))
+		return c, "", fmt.Errorf("bad conversion %s: want add n, sub n, mul n, shl n, shr n, net16, net32, sub field, sec_ns or extend32 field", quote(s))
 	}
 	c.Op = ConvOp(op)
 	switch {
@@ -212,6 +212,8 @@ func parseConversion(s string) (c Conversion, field string, err error) {
 		return c, "", nil
 	case len(words) != 2:
 		return c, "", fmt.Errorf("bad conversion %s: want %s and one number", quote(s), words[0])
+	case c.Op == Sub && identifier.valid(words[1]):
+		return c, words[1], nil
 	}
 	if c.Arg, err = parseNumber(words[1]); err != nil {
 		return c, "", fmt.Errorf("bad conversion %s: %w", quote(s), err)

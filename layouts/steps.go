@@ -11,15 +11,18 @@ import (
 //
 //	NAME = VALUE                      as well NAME = TYPE(VALUE), to say what it points to
 //	NAME = container_of(NAME, TYPE.MEMBER)
-//	NAME = VALUE + VALUE [* n]
+//	NAME = VALUE + VALUE [* VALUE]
 //	NAME = VALUE - VALUE
+//	NAME = VALUE & VALUE
+//	NAME = VALUE >> VALUE             the second a number or an enumerator
 //	NAME = VALUE - 1 wrap VALUE       the slot before it in a ring of so many
 //	NAME = VALUE == VALUE             1 or 0
 //	require VALUE == VALUE            or !=; else no hint is there
 //	guard VALUE == VALUE              the same, and --guard off leaves it out
 //	own VALUE == VALUE                a guard that proves the queue to be the driver's
 //
-//	VALUE = NAME | NAME.MEMBER[:FORM] | &NAME.MEMBER | sizeof(TYPE[, n]) | n
+//	VALUE = NAME | NAME.MEMBER[:FORM] | NAME[n][:FORM] | &NAME.MEMBER
+//	      | sizeof(TYPE[, n]) | enum(TYPE.NAME) | n
 //	FORM  = u8 u16 u32 u64, le16 ... be64, n for a bit-field of n bits; left out: a pointer
 
 const nameRule = `[A-Za-z_][A-Za-z0-9_]*`
@@ -29,6 +32,8 @@ var (
 	stepCast      = regexp.MustCompile(`^(` + nameRule + `)\((.*)\)$`)
 	stepSizeOf    = regexp.MustCompile(`^sizeof\(\s*(` + nameRule + `)\s*(?:,\s*([0-9]+)\s*)?\)$`)
 	stepMember    = regexp.MustCompile(`^(&?)(` + nameRule + `)((?:\.` + nameRule + `)+)(?::([a-z0-9]+))?$`)
+	stepOffset    = regexp.MustCompile(`^(` + nameRule + `)\[([0-9a-fx]+)\](?::([a-z0-9]+))?$`)
+	stepEnum      = regexp.MustCompile(`^enum\(\s*(` + nameRule + `)\.(` + nameRule + `)\s*\)$`)
 	stepName      = regexp.MustCompile(`^` + nameRule + `$`)
 	stepChecks    = map[string]Strictness{"require": Always, "guard": Guard, "own": Own}
 )
@@ -86,7 +91,7 @@ func parseValueStep(expr string, known scope) (s Step, err error) {
 		s.A, err = parseOperand(m[1], known)
 		return s, err
 	}
-	if m := stepCast.FindStringSubmatch(expr); m != nil && m[1] != "sizeof" {
+	if m := stepCast.FindStringSubmatch(expr); m != nil && m[1] != "sizeof" && m[1] != "enum" {
 		s = Step{Op: Copy, Type: m[1]}
 		s.A, err = parseOperand(m[2], known)
 		return s, err
@@ -96,17 +101,31 @@ func parseValueStep(expr string, known scope) (s Step, err error) {
 		return s, parseOperands(&s, a, b, known)
 	}
 	if a, b, ok := cutOutside(expr, " + "); ok {
-		s.Op, s.Scale = AddScaled, 1
-		if value, scale, ok := strings.Cut(b, "*"); ok {
+		s.Op, s.Factor = AddScaled, Operand{Kind: Number, N: 1}
+		if value, factor, ok := strings.Cut(b, "*"); ok {
 			b = value
-			if s.Scale, err = parseNumber(strings.TrimSpace(scale)); err != nil {
+			if s.Factor, err = parseOperand(factor, known); err != nil {
 				return s, err
 			}
-			if s.Scale == 0 || s.Scale > 1<<16 {
-				return s, fmt.Errorf("factor %d: want 1 to 65536", s.Scale)
+			if s.Factor.Kind == Number && (s.Factor.N == 0 || s.Factor.N > 1<<16) {
+				return s, fmt.Errorf("factor %d: want 1 to 65536", s.Factor.N)
 			}
 		}
 		return s, parseOperands(&s, a, b, known)
+	}
+	if a, b, ok := cutOutside(expr, " & "); ok {
+		s.Op = And64
+		return s, parseOperands(&s, a, b, known)
+	}
+	if a, b, ok := cutOutside(expr, " >> "); ok {
+		s.Op = ShiftRight
+		if err := parseOperands(&s, a, b, known); err != nil {
+			return s, err
+		}
+		if s.B.Kind != Enumerator && (s.B.Kind != Number || s.B.N > 63) {
+			return s, fmt.Errorf("bad step %s: want a shift by 0 to 63, or by enum(TYPE.NAME)", quote(expr))
+		}
+		return s, nil
 	}
 	if a, b, ok := cutOutside(expr, " - "); ok {
 		s.Op = Sub64
@@ -154,6 +173,12 @@ func parseOperand(text string, known scope) (Operand, error) {
 	if m := stepMember.FindStringSubmatch(text); m != nil {
 		return parseMember(m, known)
 	}
+	if m := stepOffset.FindStringSubmatch(text); m != nil {
+		return parseOffset(m, known)
+	}
+	if m := stepEnum.FindStringSubmatch(text); m != nil {
+		return Operand{Kind: Enumerator, Member: Member{Type: m[1], Path: m[2:]}}, nil
+	}
 	if stepName.MatchString(text) {
 		if _, ok := known[text]; !ok {
 			return Operand{}, fmt.Errorf("unknown value %s: want xdp, rxq, dev or one of a step before", quote(text))
@@ -162,7 +187,7 @@ func parseOperand(text string, known scope) (Operand, error) {
 	}
 	n, err := parseNumber(text)
 	if err != nil {
-		return Operand{}, fmt.Errorf("bad value %s: want NAME, NAME.MEMBER, &NAME.MEMBER, sizeof(TYPE) or a number", quote(text))
+		return Operand{}, fmt.Errorf("bad value %s: want NAME, NAME.MEMBER, NAME[n], &NAME.MEMBER, sizeof(TYPE), enum(TYPE.NAME) or a number", quote(text))
 	}
 	return Operand{Kind: Number, N: n}, nil
 }
@@ -188,6 +213,37 @@ func parseMember(m []string, known scope) (Operand, error) {
 		return o, err
 	}
 	return o, nil
+}
+
+// maxOffset bounds how far behind an address a value may lie.
+const maxOffset = 4096
+
+// parseOffset reads NAME[n]:FORM with what stepOffset found.
+func parseOffset(m []string, known scope) (Operand, error) {
+	if _, ok := known[m[1]]; !ok {
+		return Operand{}, fmt.Errorf("unknown value %s: want one of a step before", quote(m[1]))
+	}
+	if starts[m[1]] != "" {
+		return Operand{}, fmt.Errorf("value %s points to struct %s: want a member of it", m[1], starts[m[1]])
+	}
+	return offsetOperand(m)
+}
+
+func offsetOperand(m []string) (o Operand, err error) {
+	o = Operand{Kind: AtOffset, Value: m[1], Int: pointer}
+	if o.N, err = parseNumber(m[2]); err != nil {
+		return o, err
+	}
+	if o.N >= maxOffset {
+		return o, fmt.Errorf("offset %d: want less than %d", o.N, maxOffset)
+	}
+	if m[3] != "" {
+		o.Int, err = parseInteger(m[3])
+	}
+	if o.Int.BitField {
+		err = fmt.Errorf("bad form %s: BTF tells where a bit-field is, and an offset names none", quote(m[3]))
+	}
+	return o, err
 }
 
 // parseInteger reads the form of an integer in memory.
@@ -223,15 +279,19 @@ func (o Operand) String() string {
 	switch o.Kind {
 	case Number:
 		return fmt.Sprint(o.N)
-	case MemberValue, MemberAddress:
-		text := o.Value + "." + strings.Join(o.Member.Path, ".")
-		switch {
-		case o.Kind == MemberAddress:
-			return "&" + text
-		case o.Int != pointer:
-			return text + ":" + o.Int.String()
+	case MemberAddress:
+		return "&" + o.Value + "." + strings.Join(o.Member.Path, ".")
+	case MemberValue, AtOffset:
+		text := fmt.Sprintf("%s[%d]", o.Value, o.N)
+		if o.Kind == MemberValue {
+			text = o.Value + "." + strings.Join(o.Member.Path, ".")
+		}
+		if o.Int != pointer {
+			text += ":" + o.Int.String()
 		}
 		return text
+	case Enumerator:
+		return fmt.Sprintf("enum(%v)", o.Member)
 	case SizeOf:
 		if o.N > 1 {
 			return fmt.Sprintf("sizeof(%s, %d)", o.Member.Type, o.N)
@@ -255,12 +315,16 @@ func (s Step) String() string {
 	case ContainerOf:
 		return fmt.Sprintf("%s = container_of(%v, %v)", s.Name, s.A, s.B)
 	case AddScaled:
-		if s.Scale != 1 {
-			return fmt.Sprintf("%s = %v + %v * %d", s.Name, s.A, s.B, s.Scale)
+		if s.Factor.Kind != Number || s.Factor.N != 1 {
+			return fmt.Sprintf("%s = %v + %v * %v", s.Name, s.A, s.B, s.Factor)
 		}
 		return fmt.Sprintf("%s = %v + %v", s.Name, s.A, s.B)
 	case Sub64:
 		return fmt.Sprintf("%s = %v - %v", s.Name, s.A, s.B)
+	case And64:
+		return fmt.Sprintf("%s = %v & %v", s.Name, s.A, s.B)
+	case ShiftRight:
+		return fmt.Sprintf("%s = %v >> %v", s.Name, s.A, s.B)
 	case Previous:
 		return fmt.Sprintf("%s = %v - 1 wrap %v", s.Name, s.A, s.B)
 	case Same:
@@ -297,33 +361,41 @@ func parseQuestion(text string) (q Question, err error) {
 // it when not every kernel has it, or some of its bits as VALUE[msb:lsb]. Names
 // are looked up per walk, later.
 func parseAt(text string) (s State, msb, lsb int, err error) {
-	value, inside, bracket := strings.Cut(text, "[")
-	value, s.Maybe = strings.CutSuffix(strings.TrimSpace(value), "?")
-	if s.At, err = parsePlace(value, text); err != nil {
+	m := statePlace.FindStringSubmatch(text)
+	if m == nil {
+		return s, 0, 0, fmt.Errorf("bad place %s: want NAME, NAME.MEMBER[:FORM] or NAME[n][:FORM] with a value of the walks, and bits as [msb:lsb]", quote(text))
+	}
+	if s.At, err = parsePlace(m[1]); err != nil {
 		return s, 0, 0, err
 	}
-	if !bracket {
+	s.Maybe = m[2] != ""
+	if m[3] == "" {
 		return s, s.At.Int.Bits - 1, 0, nil
 	}
-	r, ok := parseBitRange("w0["+inside, Word{Bits: s.At.Int.Bits})
+	r, ok := parseBitRange("w0"+m[3], Word{Bits: s.At.Int.Bits})
 	if !ok || r.MSB < r.LSB || r.MSB >= s.At.Int.Bits {
 		return s, 0, 0, fmt.Errorf("bad bits in %s: want [msb:lsb] or [bit] within %d bits", quote(text), s.At.Int.Bits)
 	}
 	return s, r.MSB, r.LSB, nil
 }
 
-func parsePlace(value, text string) (at Operand, err error) {
-	if m := stepMember.FindStringSubmatch(value); m != nil && m[1] == "" {
+// statePlace is a place, a question mark, and bits. An offset stands before a form,
+// bits behind one: NAME[n] alone is a pointer there, which no hint is.
+var statePlace = regexp.MustCompile(`^\s*(` + nameRule + `(?:\[[^\]]*\]:[a-z0-9]+|(?:\.` + nameRule + `)+(?::[a-z0-9]+)?)?)\s*(\?)?\s*(\[[^\]]*\])?$`)
+
+func parsePlace(value string) (at Operand, err error) {
+	if m := stepOffset.FindStringSubmatch(value); m != nil {
+		return offsetOperand(m)
+	}
+	if m := stepMember.FindStringSubmatch(value); m != nil {
 		at = Operand{Kind: MemberValue, Value: m[2], Member: Member{Path: strings.Split(m[3], ".")[1:]}, Int: pointer}
 		if m[4] != "" {
-			if at.Int, err = parseInteger(m[4]); err != nil {
-				return at, err
-			}
+			at.Int, err = parseInteger(m[4])
 		}
-	} else if stepName.MatchString(value) {
-		at = Operand{Kind: Named, Value: value, Int: Integer{Bits: 64}}
-	} else {
-		return at, fmt.Errorf("bad place %s: want NAME or NAME.MEMBER[:FORM] with a value of the walks", quote(text))
+		return at, err
 	}
-	return at, nil
+	if !stepName.MatchString(value) {
+		return at, fmt.Errorf("bad place %s: want NAME, NAME.MEMBER[:FORM] or NAME[n]:FORM", quote(value))
+	}
+	return Operand{Kind: Named, Value: value, Int: Integer{Bits: 64}}, nil
 }

@@ -36,6 +36,9 @@ func TestStepText(t *testing.T) {
 		"a = s(ring.next)", "a = &ring.part", "a = sizeof(net_device)", "a = sizeof(net_device, 32)",
 		"a = container_of(rxq, s.xdp_rxq)", "a = container_of(rxq, s.part.xdp_rxq)", "a = ring.desc + n * 16", "a = ring.desc + 8",
 		"a = ring.desc + n", "a = xdp.data - n", "a = ring.next:u16 - 1 wrap ring.count:u16", "a = n == &ring.part",
+		"a = ring.next:u32 & ring.mask:u32", "a = xdp.data & 18446744073709547520", "a = ring.flags:u64 >> 63",
+		"a = ring.flags:u64 >> enum(flags.STAMPS)", "a = ring.desc + n * sizeof(entry)", "a = ring.desc + n * ring.stride:u8",
+		"a = n[0]", "a = ring[4095]:be32", "a = s(n[8])", "require ring.format:u8 == enum(formats.NEW)",
 		"require ring.pool == 0", "require ring.mode:u8 != 3", "guard ring.netdev == rxq.dev", "own &ring.xdp_rxq == rxq",
 	} {
 		k := scope{}

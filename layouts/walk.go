@@ -5,13 +5,15 @@ import (
 	"strings"
 )
 
-// Walk is one way from an XDP program's context to the descriptor, through the
+// Walk is one way from an XDP program's context to a descriptor, through the
 // driver's own structures, on the kernels whose BTF has what it names. Versions
 // are never asked: backports move members.
 type Walk struct {
-	Name   string // "next_to_process"
-	Doc    string
-	Source string // kernel file and function, versions read
+	Name string // "next_to_process"
+	Doc  string
+	// Descriptor is the name of the form it leads to, "" the layout's first.
+	Descriptor string
+	Source     string // kernel file and function, versions read
 	// Has and Lacks choose the walk: it is for kernels whose BTF has all of the
 	// one and none of the other.
 	Has, Lacks []Question
@@ -29,9 +31,9 @@ type Step struct {
 	Name string // of the value; "" for a check
 	// Type is the struct that the value points to: "i40e_ring"; "" when it is a
 	// number, or an address nothing is known of.
-	Type  string
-	A, B  Operand
-	Scale uint64 // AddScaled
+	Type   string
+	A, B   Operand
+	Factor Operand // AddScaled
 	// Strict says of a check who may leave it out.
 	Strict Strictness
 	Pos    Pos
@@ -43,8 +45,10 @@ type StepOp uint8
 const (
 	Copy        StepOp = iota // NAME = A, also as TYPE(A)
 	ContainerOf               // A minus the offset of the member that is B
-	AddScaled                 // A + B * Scale
+	AddScaled                 // A + B * Factor
 	Sub64                     // A - B
+	And64                     // the bits that A and B both have
+	ShiftRight                // A / 2^B, B being known before the program runs: below 64
 	Previous                  // A - 1, or B - 1 when A is 0: the slot before A in a ring of B
 	Same                      // 1 when A equals B, 0 when not
 	Require                   // A must equal B
@@ -65,14 +69,28 @@ const (
 	Own
 )
 
+// Operands lists what the step takes.
+func (s *Step) Operands() []Operand {
+	switch s.Op {
+	case Copy:
+		return []Operand{s.A}
+	case AddScaled:
+		return []Operand{s.A, s.B, s.Factor}
+	}
+	return []Operand{s.A, s.B}
+}
+
 // Operand is what a step or a field takes.
 type Operand struct {
 	Kind   OperandKind
 	Value  string // the value it starts from: of a step, or xdp, rxq, dev
-	Member Member // of the struct that Value points to; for SizeOf, the type
+	Member Member // of the struct that Value points to; for SizeOf, the type; for Enumerator, the enum and its name for the number
 	Int    Integer
-	N      uint64 // Number; for SizeOf, the multiple it is rounded up to
+	N      uint64 // Number; for SizeOf, the multiple it is rounded up to; for AtOffset, bytes
 }
+
+// Loads tells whether the operand is an integer in memory.
+func (o Operand) Loads() bool { return o.Kind == MemberValue || o.Kind == AtOffset }
 
 // OperandKind says what an Operand is.
 type OperandKind uint8
@@ -84,6 +102,8 @@ const (
 	MemberAddress                    // &Value.Member
 	SizeOf                           // the size of Member.Type, rounded up to a multiple of N
 	MemberOffset                     // the offset of Member in Member.Type
+	AtOffset                         // Value[N], an integer of form Int so many bytes behind an address
+	Enumerator                       // the number of Member in the kernel's BTF
 )
 
 // Member is a struct of the kernel's, or with a path a member of one.
@@ -127,7 +147,7 @@ const (
 // State is an integer that lies beside the descriptor, where a walk comes by. To
 // fields the i-th of them is word FirstState + i of the descriptor.
 type State struct {
-	At Operand // Named or MemberValue, of whatever struct the walk has there
+	At Operand // Named, AtOffset, or MemberValue of whatever struct the walk has there
 	// Maybe says that not every kernel has it: it is 0 there, and a hint that needs
 	// it has to ask.
 	Maybe bool
@@ -148,6 +168,26 @@ const (
 
 // starts are the types of the values every walk starts from.
 var starts = map[string]string{XDP: "xdp_buff", RXQ: "xdp_rxq_info", Dev: "net_device"}
+
+// WalksTo lists the ways to a descriptor of this layout, in their order.
+func (l *Layout) WalksTo(d *Descriptor) (out []*Walk) {
+	for _, w := range l.Walks {
+		if l.LeadsTo(w) == d {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// LeadsTo is the descriptor that a walk of this layout leads to.
+func (l *Layout) LeadsTo(w *Walk) *Descriptor {
+	for _, d := range l.Descriptors {
+		if w.Descriptor == "" || d.Name == w.Descriptor {
+			return d
+		}
+	}
+	return nil
+}
 
 // StateOf returns where word i lies, nil when it is one of the descriptor's own.
 func (d *Descriptor) StateOf(i int) *State {

@@ -20,6 +20,8 @@ type binder interface {
 	exists(q layouts.Question) (answer bool, record *code.CORE)
 	// size is a struct's.
 	size(typ string) (spot, error)
+	// enumerator is the number of one.
+	enumerator(m layouts.Member) (spot, error)
 	// carrier is the type id of the struct that memory is read as.
 	carrier() spot
 }
@@ -89,6 +91,11 @@ func (k *known) size(typ string) (spot, error) {
 	return spot{n: p.Size}, err
 }
 
+func (k *known) enumerator(m layouts.Member) (spot, error) {
+	n, err := k.kernel.Enumerator(k.module, m.Type, m.Path[0])
+	return spot{n: int(n)}, err
+}
+
 func (k *known) carrier() spot { return spot{n: int(k.ptr.ID)} }
 
 // typed are the structs of vmlinux that the verifier follows by itself from the
@@ -101,6 +108,7 @@ var typed = map[string]bool{"xdp_buff": true, "xdp_rxq_info": true, "net_device"
 type portable struct {
 	big     bool
 	structs map[string]*btf.Struct
+	enums   map[string]*btf.Enum
 }
 
 // ownFlavour tells the structs that are made here from the program's.
@@ -173,6 +181,16 @@ func (p *portable) exists(q layouts.Question) (bool, *code.CORE) {
 
 func (p *portable) size(typ string) (spot, error) {
 	return spot{n: 8, record: p.record(code.TypeSize, layouts.Member{Type: typ}, layouts.Integer{})}, nil
+}
+
+func (p *portable) enumerator(m layouts.Member) (spot, error) {
+	const local = 1 // what it is in the enum made here, and not in the kernel's
+	e := p.enums[m.String()]
+	if e == nil {
+		e = &btf.Enum{Name: m.Type + ownFlavour, Size: 4, Values: []btf.EnumValue{{Name: m.Path[0], Value: local}}}
+		p.enums[m.String()] = e
+	}
+	return spot{n: local, record: &code.CORE{Type: e, Access: []int{0}, Kind: code.EnumvalValue}}, nil
 }
 
 func (p *portable) carrier() spot {

@@ -281,6 +281,9 @@ func (t *target) converted(v uint64, cs []layouts.Conversion) (uint64, bool) {
 		case layouts.Add:
 			v += c.Arg
 		case layouts.Sub:
+			if c.With != nil {
+				return 0, false
+			}
 			v -= c.Arg
 		case layouts.Mul:
 			v *= c.Arg

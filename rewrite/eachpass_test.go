@@ -88,9 +88,9 @@ func reaches(t *testing.T) (out []rewrite.Options) {
 	}
 	for _, w := range walks(t, chance.Rand(t)) {
 		for _, guard := range []rewrite.Guard{rewrite.GuardOn, rewrite.GuardBound, rewrite.GuardOff, rewrite.GuardStrict} {
-			out = append(out, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
+			out = append(out, rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
 		}
-		out = append(out, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk})
+		out = append(out, rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk})
 	}
 	return out
 }

@@ -43,7 +43,7 @@ func grounds(t testing.TB) (out []ground) {
 		packets := worlds(rng, w.kernel)
 		for _, types := range []*rewrite.Kernel{w.types, nil} {
 			out = append(out, ground{nic: w.nic, kernel: w.kernel, packets: packets,
-				options: rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: types}})
+				options: rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: types}})
 		}
 	}
 	return out

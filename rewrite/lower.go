@@ -457,6 +457,13 @@ func (e *emitter) convert(dst asm.Register, c layouts.Conversion, most uint64) u
 	case layouts.Extend32:
 		return e.extend(dst, c.With)
 	case layouts.Sub:
+		if c.With != nil {
+			t, free := e.temp()
+			e.field(t, c.With)
+			e.op(asm.Sub.Reg(dst, t))
+			free()
+			return ^uint64(0)
+		}
 		op, result = asm.Sub, ^uint64(0)
 	case layouts.Shl:
 		op, result = asm.LSh, most<<c.Arg

@@ -133,7 +133,7 @@ func TestProverOnWalkMutants(t *testing.T) {
 		programs := hintPrograms(w.descriptor)
 		p := hintProgram{"two", false, programs[0].Hints[:min(2, len(programs[0].Hints))]}
 		object := compileText(t, everyHintSource(t, rng, w.descriptor, []hintProgram{p}), m)
-		rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
+		rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types})
 		require.NoError(t, err)
 		packets := worlds(rng, w.kernel)
 		before, err := verifier.ReadObject(object)

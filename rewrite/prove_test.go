@@ -58,7 +58,7 @@ func TestEveryHintWalkedProved(t *testing.T) {
 			for k, guard := range []rewrite.Guard{rewrite.GuardOn, rewrite.GuardOff} {
 				m := []machine{runnable[2], foreign[2]}[(i+k)%2]
 				object := compileText(t, source, m)
-				rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
+				rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
 				if w.layout.NIC == "walked" && err != nil {
 					t.Skip(err) // it has more states than a program can keep at once
 				}

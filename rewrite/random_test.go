@@ -67,7 +67,7 @@ func TestRandomProgramsWalked(t *testing.T) {
 			before := newInterpreter(t, compileText(t, file.plain(), m), m.order())
 			before.answerRecords(t, w.nic)
 			rewritten, _, err := rewrite.Object(compileText(t, file.text, m),
-				rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
+				rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types})
 			if mayRefuse(err) {
 				t.Skip(err)
 			}

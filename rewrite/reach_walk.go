@@ -86,7 +86,8 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 		return nil, &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("the layout of %s tells no way to the descriptor through its driver", l.NIC),
 			Help: "use --reach meta, with the raw descriptor in the metadata area"}
 	}
-	if t.desc.Name != l.Descriptors[0].Name {
+	walks := l.WalksTo(t.whole)
+	if len(walks) == 0 {
 		return nil, &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("the driver %s of stock kernels uses descriptor %s, and %s was asked for", l.NIC, l.Descriptors[0].Name, t.desc.Name),
 			Help: "leave --descriptor out, or use --reach meta"}
 	}
@@ -102,8 +103,8 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 		}
 	}
 	if opts.Kernel == nil {
-		r.bind = &portable{big: big, structs: map[string]*btf.Struct{}}
-		for _, w := range l.Walks {
+		r.bind = &portable{big: big, structs: map[string]*btf.Struct{}, enums: map[string]*btf.Enum{}}
+		for _, w := range walks {
 			r.ways = append(r.ways, &route{Walk: w})
 		}
 		r.nowhere = extern(u, fmt.Sprintf("hintjit_no_way_to_%s_descriptor", strings.ReplaceAll(l.NIC, "-", "_")), weak)
@@ -132,7 +133,7 @@ func (r *walkReach) know(t *target, opts Options, big bool) error {
 	bind := &known{kernel: k, module: l.Module, ptr: carrier, big: big}
 	r.bind = bind
 	var missing []string
-	for _, w := range l.Walks {
+	for _, w := range l.WalksTo(t.whole) {
 		if lack := lacking(bind, w); lack != "" {
 			missing = append(missing, fmt.Sprintf("%s: %s", w.Name, lack))
 			continue
@@ -176,13 +177,15 @@ func (r *walkReach) placed() error {
 	w := r.ways[0]
 	for i := range w.Steps {
 		s := &w.Steps[i]
-		for _, o := range []layouts.Operand{s.A, s.B} {
+		for _, o := range s.Operands() {
 			var err error
 			switch o.Kind {
 			case layouts.MemberValue, layouts.MemberAddress, layouts.MemberOffset:
 				_, err = r.bind.member(o.Member, o.Int)
 			case layouts.SizeOf:
 				_, err = r.bind.size(o.Member.Type)
+			case layouts.Enumerator:
+				_, err = r.bind.enumerator(o.Member)
 			}
 			if err != nil {
 				return &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("walk %s: %v", w.Name, err),
@@ -253,11 +256,24 @@ func (r *walkReach) restrict(d *layouts.Descriptor) *layouts.Descriptor {
 // word it may be that the kernel lacks it still.
 func (r *walkReach) reaches(w *route, s *layouts.State) bool {
 	typ, ok := w.TypeOf(s.At.Value)
-	if !ok || s.At.Kind == layouts.Named {
+	if !ok || s.At.Kind != layouts.MemberValue {
 		return ok
 	}
-	_, err := r.bind.member(layouts.Member{Type: typ, Path: s.At.Member.Path}, s.At.Int)
+	_, err := r.place(s.At, typ)
 	return typ != "" && err == nil
+}
+
+// place is where in a value's memory an operand lies; typ is the struct there
+// when the operand does not say.
+func (r *walkReach) place(o layouts.Operand, typ string) (spot, error) {
+	if o.Kind == layouts.AtOffset {
+		return spot{n: int(o.N), size: o.Int.Bits / 8}, nil
+	}
+	m := o.Member
+	if m.Type == "" {
+		m.Type = typ
+	}
+	return r.bind.member(m, o.Int)
 }
 
 // provable leaves out the alternatives that would take a state for 0 which is
@@ -361,7 +377,7 @@ func (w *route) readsPacket(need map[string]bool) bool {
 		if s.Name != "" && !need[s.Name] {
 			continue
 		}
-		for _, o := range []layouts.Operand{s.A, s.B} {
+		for _, o := range s.Operands() {
 			if o.Value == layouts.XDP && len(o.Member.Path) > 0 && strings.HasPrefix(o.Member.Path[0], "data") {
 				return true
 			}
@@ -428,20 +444,21 @@ func (r *walkReach) allows(t *target, u *code.Unit) verifier.Reach {
 		out.Stops = append(out.Stops, binding)
 	}
 	reads := func(typ string, o layouts.Operand) {
-		if s, err := r.bind.member(layouts.Member{Type: typ, Path: o.Member.Path}, o.Int); err == nil {
+		if !o.Loads() {
+			return
+		}
+		if s, err := r.place(o, typ); err == nil {
 			out.Span = max(out.Span, s.n+s.size)
 		}
 	}
 	for _, w := range r.ways {
 		for i := range w.Steps {
-			for _, o := range []layouts.Operand{w.Steps[i].A, w.Steps[i].B} {
-				if o.Kind == layouts.MemberValue {
-					reads(o.Member.Type, o)
-				}
+			for _, o := range w.Steps[i].Operands() {
+				reads("", o)
 			}
 		}
 		for i := range t.desc.State {
-			if typ, ok := w.TypeOf(t.desc.State[i].At.Value); ok && typ != "" {
+			if typ, ok := w.TypeOf(t.desc.State[i].At.Value); ok {
 				reads(typ, t.desc.State[i].At)
 			}
 		}

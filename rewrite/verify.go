@@ -123,17 +123,17 @@ func targetOf(report *Report, opts Options, seed uint64) (*equivalence.Target, e
 	switch {
 	case report.Reach != Walk:
 	case opts.Kernel != nil:
-		k, err := driver.FromTypes(opts.Kernel, l)
+		k, err := driver.FromTypes(opts.Kernel, l, d)
 		if err != nil {
 			return nil, err
 		}
 		t.Ways = append(t.Ways, k)
 	default:
 		rng := rand.New(rand.NewPCG(seed, 1))
-		for _, w := range l.Walks {
+		for _, w := range l.WalksTo(d) {
 			t.Ways = append(t.Ways, driver.Random(rng, d, w))
 		}
-		t.Ways = append(t.Ways, driver.Unknown(rng, l)...)
+		t.Ways = append(t.Ways, driver.Unknown(rng, l, d)...)
 	}
 	return t, nil
 }

@@ -39,8 +39,7 @@ func walks(t testing.TB, rng *rand.Rand) []walked {
 			if w.Refuse != "" {
 				continue
 			}
-			d := l.Descriptors[0]
-			k := driver.Random(rng, d, w)
+			k := driver.Random(rng, l.LeadsTo(w), w)
 			types, err := rewrite.OpenKernel(typesOf(t, k, false))
 			require.NoError(t, err)
 			carrier, err := types.Carrier()
@@ -86,7 +85,7 @@ func eachShape(t *testing.T, machines []machine, test func(t *testing.T, object 
 // check of the walk does not hold.
 func TestShapesWalked(t *testing.T) {
 	eachShape(t, []machine{runnable[2], foreign[2]}, func(t *testing.T, object []byte, m machine, w walked, packets []sample) {
-		rewritten, report, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
+		rewritten, report, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types})
 		require.NoError(t, err)
 		if len(report.Programs) > 0 {
 			require.Equal(t, []string{w.kernel.Walk.Name}, report.Walks)
@@ -102,7 +101,7 @@ func TestShapesWalked(t *testing.T) {
 // other byte order (internal/live, internal/vm).
 func TestShapesPortable(t *testing.T) {
 	eachShape(t, []machine{foreign[2]}, func(t *testing.T, object []byte, m machine, w walked, packets []sample) {
-		rewritten, report, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Reach: rewrite.Walk})
+		rewritten, report, err := rewrite.Object(object, rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk})
 		require.NoError(t, err)
 		in := newInterpreter(t, rewritten, m.order())
 		require.NoError(t, w.kernel.Answer(in.unit))
@@ -121,7 +120,7 @@ func TestGuards(t *testing.T) {
 		for _, guard := range []rewrite.Guard{rewrite.GuardOff, rewrite.GuardBound, rewrite.GuardStrict} {
 			t.Run(fmt.Sprintf("%s/%s", w, guard), func(t *testing.T) {
 				rewritten, _, err := rewrite.Object(original,
-					rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
+					rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
 				require.NoError(t, err)
 				in := newInterpreter(t, rewritten, runnable[2].order())
 				require.NoError(t, w.kernel.Answer(in.unit))
@@ -150,7 +149,7 @@ func TestOtherKernel(t *testing.T) {
 	rng := chance.Rand(t)
 	for _, w := range walks(t, rng) {
 		rewritten, _, err := rewrite.Object(compile(t, "shapes/header.c", runnable[2]),
-			rewrite.Options{Layout: w.layout, Reach: rewrite.Walk, Kernel: w.types})
+			rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types})
 		require.NoError(t, err)
 		in := newInterpreter(t, rewritten, runnable[2].order())
 		w.kernel.Carriers[kernel.Endless]++

@@ -61,15 +61,15 @@ func (k *walker) plan() {
 	entered := map[string]bool{} // by a step
 	ask := func(o layouts.Operand, i int) {
 		switch name := key(o); {
-		case o.Kind == layouts.Number || o.Kind == layouts.SizeOf || o.Kind == layouts.MemberOffset:
+		case o.Kind == layouts.Number || o.Kind == layouts.SizeOf || o.Kind == layouts.MemberOffset || o.Kind == layouts.Enumerator:
 		case parent[name] != "":
 			look(name, i)
 			k.address[name] = max(k.address[name], i)
 		default:
 			look(name, i)
 			look(o.Value, i)
-			entered[o.Value] = entered[o.Value] || o.Kind == layouts.MemberValue
-			if o.Kind != layouts.MemberValue || startTypes[o.Value] != "" {
+			entered[o.Value] = entered[o.Value] || o.Loads()
+			if !o.Loads() || startTypes[o.Value] != "" {
 				k.address[o.Value] = max(k.address[o.Value], i)
 			}
 		}
@@ -90,8 +90,9 @@ func (k *walker) plan() {
 			k.needed[i] = need[s.Name]
 		}
 		if k.needed[i] {
-			ask(s.A, i+1)
-			ask(s.B, i+1)
+			for _, o := range s.Operands() {
+				ask(o, i+1)
+			}
 		}
 	}
 	if k.checksQueue() || need[layouts.Dev] {
@@ -275,6 +276,10 @@ func (k *walker) run1(s *layouts.Step) {
 		b := k.use(s.B)
 		k.e.op(asm.Sub.Reg(r, b))
 		k.define(s.Name, r)
+	case layouts.And64:
+		k.define(s.Name, k.and(s))
+	case layouts.ShiftRight:
+		k.define(s.Name, k.shiftRight(s))
 	case layouts.Previous:
 		k.define(s.Name, k.previous(s))
 	case layouts.Same:
@@ -318,29 +323,79 @@ func (k *walker) check(s *layouts.Step) {
 }
 
 func (k *walker) addScaled(s *layouts.Step) asm.Register {
-	if s.B.Kind == layouts.Number {
+	if s.B.Kind == layouts.Number && s.Factor.Kind == layouts.Number && s.B.N*s.Factor.N <= maxMask {
 		r := k.own(s.A)
-		k.e.op(asm.Add.Imm(r, int32(s.B.N*s.Scale)))
+		k.e.op(asm.Add.Imm(r, int32(s.B.N*s.Factor.N)))
 		return r
 	}
 	b := k.own(s.B)
-	switch n := s.Scale; {
-	case n == 1:
-	case n&(n-1) == 0:
-		k.e.op(asm.LSh.Imm(b, int32(bits.TrailingZeros64(n))))
-	default:
-		k.e.op(asm.Mul.Imm(b, int32(n)))
-	}
+	k.scale(b, s.Factor)
 	a := k.use(s.A)
 	k.e.op(asm.Add.Reg(b, a))
 	return b
+}
+
+// scale multiplies r by a factor.
+func (k *walker) scale(r asm.Register, factor layouts.Operand) {
+	var n spot
+	switch factor.Kind {
+	case layouts.Number:
+		n.n = int(factor.N)
+	case layouts.SizeOf:
+		n = k.sizeNumber(factor)
+		if n.record != nil && factor.N > 1 {
+			k.e.op(asm.Mul.Reg(r, k.use(factor)))
+			return
+		}
+	default:
+		k.e.op(asm.Mul.Reg(r, k.use(factor)))
+		return
+	}
+	switch {
+	case n.record == nil && n.n == 1:
+	case n.record == nil && n.n > 0 && n.n&(n.n-1) == 0:
+		k.e.op(asm.LSh.Imm(r, int32(bits.TrailingZeros(uint(n.n)))))
+	default:
+		k.e.recorded(asm.Mul, r, n)
+	}
+}
+
+func (k *walker) and(s *layouts.Step) asm.Register {
+	r := k.own(s.A)
+	if s.B.Kind == layouts.Number && int64(s.B.N) == int64(int32(s.B.N)) {
+		k.e.op(asm.And.Imm(r, int32(s.B.N)))
+	} else {
+		k.e.op(asm.And.Reg(r, k.use(s.B)))
+	}
+	return r
+}
+
+func (k *walker) shiftRight(s *layouts.Step) asm.Register {
+	r := k.own(s.A)
+	n := spot{n: int(s.B.N)}
+	if s.B.Kind == layouts.Enumerator {
+		n = k.enumerator(s.B)
+	}
+	if n.n != 0 || n.record != nil {
+		k.e.recorded(asm.RSh, r, n)
+	}
+	return r
+}
+
+// enumerator is the number of one in the kernel.
+func (k *walker) enumerator(o layouts.Operand) spot {
+	n, err := k.r.bind.enumerator(o.Member)
+	if err != nil {
+		k.e.p.short = true // placed has seen that it is there
+	}
+	return n
 }
 
 // previous counts down from the ring's size where the index is 0.
 func (k *walker) previous(s *layouts.Step) asm.Register {
 	r := k.own(s.A)
 	within := k.e.label()
-	if s.B.Kind == layouts.MemberValue && k.cur == s.B.Value && !k.at[key(s.B)].placed {
+	if s.B.Loads() && k.cur == s.B.Value && !k.at[key(s.B)].placed {
 		k.e.ifImm(asm.JNE, r, 0, within)
 		k.load(s.B, r) // looked at on this way only
 	} else {
@@ -409,6 +464,10 @@ func (k *walker) own(o layouts.Operand) asm.Register {
 		return r
 	case layouts.SizeOf:
 		return k.sizeOf(o)
+	case layouts.Enumerator:
+		r := k.lend(k.free())
+		k.e.recorded(asm.Mov, r, k.enumerator(o))
+		return r
 	case layouts.MemberAddress:
 		return k.offset(layouts.Operand{Kind: layouts.Named, Value: o.Value}, asm.Add, o.Member)
 	case layouts.Named: // xdp, while r0 has it
@@ -419,14 +478,22 @@ func (k *walker) own(o layouts.Operand) asm.Register {
 	return k.member(o)
 }
 
-func (k *walker) sizeOf(o layouts.Operand) asm.Register {
-	r := k.lend(k.free())
+// sizeNumber is a struct's size; where the loader puts it in, not rounded up yet.
+func (k *walker) sizeNumber(o layouts.Operand) spot {
 	s, err := k.r.bind.size(o.Member.Type)
 	if err != nil {
 		k.e.p.short = true
 	}
 	if s.record == nil {
 		s.n = (s.n + int(o.N) - 1) &^ int(o.N-1)
+	}
+	return s
+}
+
+func (k *walker) sizeOf(o layouts.Operand) asm.Register {
+	r := k.lend(k.free())
+	s := k.sizeNumber(o)
+	if s.record == nil {
 		k.e.constant(r, uint64(s.n))
 		return r
 	}
@@ -438,7 +505,7 @@ func (k *walker) sizeOf(o layouts.Operand) asm.Register {
 	return r
 }
 
-// member loads a member.
+// member loads a member, or what lies at an offset.
 func (k *walker) member(o layouts.Operand) asm.Register {
 	k.enter(o.Value)
 	r := k.lend(k.free())
@@ -448,7 +515,7 @@ func (k *walker) member(o layouts.Operand) asm.Register {
 
 // load reads a member into r, the memory being entered.
 func (k *walker) load(o layouts.Operand, r asm.Register) {
-	s, err := k.r.bind.member(o.Member, o.Int)
+	s, err := k.r.place(o, "")
 	if err != nil {
 		k.e.p.short = true
 	}
@@ -528,8 +595,8 @@ func (k *walker) leave(next string) {
 		if i == 0 || !k.needed[i-1] {
 			continue
 		}
-		for _, o := range []layouts.Operand{k.way.Steps[i-1].A, k.way.Steps[i-1].B} {
-			if o.Kind == layouts.MemberValue && o.Value == k.cur && !k.at[key(o)].placed && k.cur != "" && startTypes[k.cur] == "" {
+		for _, o := range k.way.Steps[i-1].Operands() {
+			if o.Loads() && o.Value == k.cur && !k.at[key(o)].placed && k.cur != "" && startTypes[k.cur] == "" {
 				h := k.preserve()
 				r := h.reg
 				if h.slot != 0 {
@@ -630,8 +697,7 @@ func (k *walker) readWord(w *word, r, base asm.Register) {
 		return
 	}
 	typ, _ := k.way.TypeOf(s.At.Value)
-	m := layouts.Member{Type: typ, Path: s.At.Member.Path}
-	at, err := k.r.bind.member(m, s.At.Int)
+	at, err := k.r.place(s.At, typ)
 	if err != nil {
 		k.e.op(asm.Mov.Imm(r, 0))
 		return
@@ -639,7 +705,7 @@ func (k *walker) readWord(w *word, r, base asm.Register) {
 	over := k.e.label()
 	if !k.way.sure(s) {
 		t := k.lend(k.free())
-		_, record := k.r.bind.exists(layouts.Question{Member: m, Form: s.At.Int})
+		_, record := k.r.bind.exists(layouts.Question{Member: layouts.Member{Type: typ, Path: s.At.Member.Path}, Form: s.At.Int})
 		k.e.recorded(asm.Mov, t, spot{n: 1, record: record})
 		absent := k.e.label()
 		k.e.ifImm(asm.JEq, t, 0, absent)

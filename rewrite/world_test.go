@@ -48,6 +48,11 @@ func typesOf(t testing.TB, k *driver.Kernel, old bool) string {
 	if mib := structs["linux_mib"]; mib != nil { // a carrier of old kernels
 		mib.Members = []btf.Member{{Name: "mibs", Type: &btf.Array{Index: integer(4), Type: integer(8), Nelems: mib.Size / 8}}}
 	}
+	for _, name := range slices.Sorted(maps.Keys(k.Enums)) {
+		enum, value, _ := strings.Cut(name, ".")
+		_, err := b.Add(&btf.Enum{Name: enum, Size: 4, Values: []btf.EnumValue{{Name: value, Value: k.Enums[name]}}})
+		require.NoError(t, err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(structs)) {
 		_, err := b.Add(structs[name])
 		require.NoError(t, err)

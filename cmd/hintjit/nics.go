@@ -96,17 +96,17 @@ func showNIC(w io.Writer, nic, descriptor string) error {
 	fmt.Fprintln(w)
 	showDescriptor(w, layout, shown)
 	showNever(w, layout, shown)
-	showWalks(w, layout)
+	showWalks(w, layout.WalksTo(shown))
 	return nil
 }
 
 // showWalks tells by which ways the descriptor is found, and on which kernels.
-func showWalks(w io.Writer, layout *layouts.Layout) {
-	if len(layout.Walks) == 0 {
+func showWalks(w io.Writer, walks []*layouts.Walk) {
+	if len(walks) == 0 {
 		return
 	}
 	fmt.Fprintln(w, "\n  ways to it on stock kernels, the first that the kernel's BTF allows")
-	for _, walk := range layout.Walks {
+	for _, walk := range walks {
 		writeWrapped(w, fmt.Sprintf("  %-15s ", walk.Name), sentence(walk.Doc, walk.Source))
 		for _, q := range []struct {
 			what string

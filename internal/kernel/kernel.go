@@ -206,6 +206,38 @@ func (t *Types) Struct(module, name string) (*btf.Struct, error) {
 	return nil, fmt.Errorf("struct %s: %w", name, btf.ErrNotFound)
 }
 
+// Enumerator is the number of a name in an enum, of the module's or of vmlinux.
+func (t *Types) Enumerator(module, enum, name string) (uint64, error) {
+	own, err := t.module(module)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("enum %s: %w", enum, err)
+	}
+	for _, spec := range []*btf.Spec{own, t.base} {
+		if spec == nil {
+			continue
+		}
+		types, err := spec.AnyTypesByName(enum)
+		if errors.Is(err, btf.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("enum %s: %w", enum, err)
+		}
+		for _, typ := range types {
+			e, ok := typ.(*btf.Enum)
+			if !ok {
+				continue
+			}
+			for _, v := range e.Values {
+				if v.Name == name {
+					return v.Value, nil
+				}
+			}
+		}
+	}
+	return 0, fmt.Errorf("enum %s has no %s: %w", enum, name, btf.ErrNotFound)
+}
+
 // Place is where a member lies in a struct.
 type Place struct {
 	Offset int // bytes from the struct's start; of a bit-field, the first byte it has bits in

@@ -282,6 +282,12 @@ func (e *btfEdit) addDeclared(t btf.Type) (uint32, error) {
 		if id, err = e.addStruct(t); err != nil {
 			return 0, err
 		}
+	case *btf.Enum:
+		var values []uint32
+		for _, v := range t.Values {
+			values = append(values, e.strings.add(v.Name), uint32(v.Value))
+		}
+		id = e.add(kindEnum, t.Name, len(t.Values), t.Size, values...)
 	default:
 		return 0, fmt.Errorf("can not add type %v to .BTF", t)
 	}

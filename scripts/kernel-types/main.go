@@ -122,7 +122,10 @@ func namedTypes() (map[string][]string, error) {
 				names = append(names, q.Type)
 			}
 			for _, s := range w.Steps {
-				names = append(names, s.Type, s.A.Member.Type, s.B.Member.Type)
+				names = append(names, s.Type)
+				for _, o := range s.Operands() {
+					names = append(names, o.Member.Type)
+				}
 			}
 		}
 		slices.Sort(names)

@@ -42,15 +42,18 @@ func TestRealKernels(t *testing.T) {
 		for _, name := range layouts.Names() {
 			l, err := layouts.Shipped(name)
 			require.NoError(t, err)
-			k, err := driver.FromTypes(types, l)
+			k, err := driver.FromTypes(types, l, l.Descriptors[0])
 			if err != nil {
 				t.Logf("%v", err)
 				continue
 			}
 			walked++
 			for _, s := range k.Walk.Steps {
-				for _, o := range []layouts.Operand{s.A, s.B} {
-					if o.Kind >= layouts.MemberValue && len(o.Member.Path) > 0 {
+				for _, o := range s.Operands() {
+					switch {
+					case o.Kind == layouts.Enumerator:
+						require.Contains(t, k.Enums, o.Member.String(), "%s on %s", name, types.Name())
+					case len(o.Member.Path) > 0:
 						require.Contains(t, k.Places, o.Member.String(), "%s on %s", name, types.Name())
 					}
 				}
@@ -118,7 +121,7 @@ func TestRandomPlaces(t *testing.T) {
 		for _, w := range l.Walks {
 			for range 50 {
 				used := map[string]string{} // "type byte" -> member
-				for name, p := range driver.Random(rng, l.Descriptors[0], w).Places {
+				for name, p := range driver.Random(rng, l.LeadsTo(w), w).Places {
 					typ, _, _ := strings.Cut(name, ".")
 					size := p.Size
 					if !p.Integer && typ != "netdev_rx_queue" {

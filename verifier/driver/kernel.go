@@ -23,6 +23,7 @@ type Kernel struct {
 	Descriptor *layouts.Descriptor
 	Places     map[string]kernel.Place // of members: "i40e_ring.desc"
 	Sizes      map[string]int          // of structs
+	Enums      map[string]uint64       // of enumerators: "idpf_queue_flags_t.__IDPF_Q_PTP"
 	Carriers   map[string]int64        // type ids of structs that memory can be read as
 }
 
@@ -39,10 +40,15 @@ const (
 // put them: programs may count on no offset. d is the descriptor that the walk
 // leads to.
 func Random(rng *rand.Rand, d *layouts.Descriptor, w *layouts.Walk) *Kernel {
-	k := &Kernel{Walk: w, Places: map[string]kernel.Place{}, Sizes: map[string]int{},
+	k := &Kernel{Walk: w, Places: map[string]kernel.Place{}, Sizes: map[string]int{}, Enums: map[string]uint64{},
 		Carriers: map[string]int64{kernel.Endless: 1 + rng.Int64N(1<<20)}}
 	for _, o := range named(d, w) {
 		k.scatter(rng, o.Member, o.Int)
+	}
+	for _, o := range operands(w) {
+		if o.Kind == layouts.Enumerator {
+			k.Enums[o.Member.String()] = rng.Uint64N(8) // a bit's number of a flag word, or one of a few kinds
+		}
 	}
 	k.Sizes[deviceQueue] = 192 + 64*rng.IntN(2)
 	k.Places[deviceQueue+".xdp_rxq"] = kernel.Place{Offset: 64 * rng.IntN(2), Size: 64}
@@ -88,17 +94,24 @@ func named(d *layouts.Descriptor, w *layouts.Walk) []layouts.Operand {
 	for _, q := range w.Has {
 		out = append(out, layouts.Operand{Member: q.Member, Int: q.Form})
 	}
-	for _, s := range w.Steps {
-		for _, o := range []layouts.Operand{s.A, s.B} {
-			if o.Kind >= layouts.MemberValue {
-				out = append(out, o)
-			}
+	for _, o := range operands(w) {
+		switch o.Kind {
+		case layouts.MemberValue, layouts.MemberAddress, layouts.SizeOf, layouts.MemberOffset:
+			out = append(out, o)
 		}
 	}
 	for _, s := range d.State {
 		if typ, ok := w.TypeOf(s.At.Value); ok && s.At.Kind == layouts.MemberValue {
 			out = append(out, layouts.Operand{Member: layouts.Member{Type: typ, Path: s.At.Member.Path}, Int: s.At.Int})
 		}
+	}
+	return out
+}
+
+// operands lists what the steps of a walk take.
+func operands(w *layouts.Walk) (out []layouts.Operand) {
+	for i := range w.Steps {
+		out = append(out, w.Steps[i].Operands()...)
 	}
 	return out
 }

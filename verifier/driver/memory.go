@@ -21,6 +21,7 @@ type memory struct {
 	order         binary.ByteOrder
 	before, after int               // bytes of memory on either side of a struct's address
 	at            map[string]uint64 // values of the walk
+	told          map[uint64]bool   // addresses of integers that were written: they stay
 	data          uint64            // where the packet started
 	err           error             // that there is no more memory
 }
@@ -37,7 +38,7 @@ var noise = sync.OnceValue(func() []byte {
 })
 
 func newMemory(p *Packet, m *verifier.Machine) (*memory, error) {
-	mem := &memory{Packet: p, m: m, rng: rand.New(rand.NewPCG(p.Seed, 0)), at: map[string]uint64{}, order: m.Unit.Order}
+	mem := &memory{Packet: p, m: m, rng: rand.New(rand.NewPCG(p.Seed, 0)), at: map[string]uint64{}, told: map[uint64]bool{}, order: m.Unit.Order}
 	mem.before, mem.after = p.Kernel.extent()
 	mem.build()
 	if mem.data == 0 { // no step has asked
@@ -66,6 +67,8 @@ func (k *Kernel) extent() (before, after int) {
 			before = max(before, k.Places[s.B.Member.String()].Offset)
 		case s.Op == layouts.Sub64: // bytes in front of the packet
 			before = max(before, mostBytes)
+		case s.Op == layouts.And64 && s.B.Kind == layouts.Number && s.B.N>>63 == 1: // the start of a page
+			before = max(before, int(^s.B.N))
 		case s.B.Kind == layouts.SizeOf: // what lies behind a struct
 			outer = max(outer, k.Sizes[s.B.Member.Type]+int(s.B.N))
 		}
@@ -88,9 +91,16 @@ func (b *memory) room() uint64 {
 	return at + uint64(b.before)
 }
 
-// member is where a member of the struct at a value lies, nil where that value is
-// NULL or the kernel has no such member.
+// member is where a member of the struct at a value lies, or what is so far behind
+// it; nil where that value is NULL or the kernel has no such member.
 func (b *memory) member(o layouts.Operand) (p kernel.Place, mem []byte) {
+	if o.Kind == layouts.AtOffset {
+		p = kernel.Place{Offset: int(o.N), Size: o.Int.Bits / 8, Integer: true}
+		if b.at[o.Value] != 0 {
+			mem, _ = b.m.Bytes(b.at[o.Value]+o.N, p.Size, false)
+		}
+		return p, mem
+	}
 	m := o.Member
 	if typ, ok := b.Kernel.Walk.TypeOf(o.Value); ok && m.Type == "" {
 		m.Type = typ
@@ -106,7 +116,27 @@ func (b *memory) member(o layouts.Operand) (p kernel.Place, mem []byte) {
 // put writes a member of the struct at a value.
 func (b *memory) put(o layouts.Operand, v uint64) {
 	p, mem := b.member(o)
+	b.told[b.at[o.Value]+uint64(p.Offset)] = true
 	putMember(mem, p, o.Int, b.order, v)
+}
+
+// stands tells whether a step before, or the descriptor, has said what an integer
+// in memory is, and what it is.
+func (b *memory) stands(o layouts.Operand) (v uint64, ok bool) {
+	p, mem := b.member(o)
+	at := b.at[o.Value] + uint64(p.Offset)
+	inside := at - b.at[layouts.Desc]
+	if mem == nil || !b.told[at] && (b.at[layouts.Desc] == 0 || inside >= uint64(b.Kernel.Descriptor.Size)) {
+		return 0, false
+	}
+	return readMember(mem, p, o.Int, b.order), true
+}
+
+// describe writes the descriptor where the walk has found it.
+func (b *memory) describe() {
+	if desc, err := b.m.Bytes(b.at[layouts.Desc], b.Kernel.Descriptor.Size, false); err == nil {
+		copy(desc, b.Record)
+	}
 }
 
 // putMember writes a number into the bytes of a member, if there are any.
@@ -206,6 +236,9 @@ func (b *memory) build() {
 	b.put(devQueues, queues)
 	for i := range walk.Steps {
 		b.step(&walk.Steps[i], i == b.Breaks)
+		if walk.Steps[i].Name == layouts.Desc {
+			b.describe()
+		}
 	}
 	// XDP_FLAGS_HAS_FRAGS is bit 0 (include/net/xdp.h).
 	b.put(xdpFlags, b.rng.Uint64N(8)<<1)
@@ -214,15 +247,13 @@ func (b *memory) build() {
 	}
 	d := b.Kernel.Descriptor
 	for i, s := range d.State {
-		if typ, ok := walk.TypeOf(s.At.Value); ok && s.At.Kind == layouts.MemberValue {
+		if typ, ok := walk.TypeOf(s.At.Value); ok && s.At.Loads() {
 			o := s.At
 			o.Member.Type = typ
 			b.put(o, b.state(i))
 		}
 	}
-	if desc, err := b.m.Bytes(b.at[layouts.Desc], d.Size, false); err == nil {
-		copy(desc, b.Record)
-	}
+	b.describe() // states may lie in the same memory, and chance may have put them there
 }
 
 func (b *memory) offset(m layouts.Member) uint64 { return uint64(b.Kernel.Places[m.String()].Offset) }

@@ -53,7 +53,10 @@ func (k *Kernel) Settle(record []byte, order binary.ByteOrder) {
 	place := func(s layouts.State) (kernel.Place, []byte) {
 		typ, _ := k.Walk.TypeOf(s.At.Value)
 		p, ok := k.Places[layouts.Member{Type: typ, Path: s.At.Member.Path}.String()]
-		if !ok || s.At.Kind != layouts.MemberValue {
+		if s.At.Kind == layouts.AtOffset {
+			p, ok = kernel.Place{Offset: int(s.At.N), Size: s.At.Int.Bits / 8}, true
+		}
+		if !ok || !s.At.Loads() {
 			return p, nil
 		}
 		if missing := p.Offset + p.Size - len(memory[s.At.Value]); missing > 0 {
@@ -88,6 +91,9 @@ func (k *Kernel) most(at layouts.Operand) uint64 {
 		}
 		return ones(min(8*p.Size, at.Int.Bits))
 	}
+	if at.Kind == layouts.AtOffset {
+		return ones(at.Int.Bits)
+	}
 	for _, step := range k.Walk.Steps {
 		switch {
 		case step.Name != at.Value:
@@ -95,7 +101,15 @@ func (k *Kernel) most(at layouts.Operand) uint64 {
 			return 1
 		case step.Op == layouts.Sub64:
 			return mostBytes
-		case step.A.Kind == layouts.MemberValue && !step.A.Int.Pointer:
+		case step.Op == layouts.And64 && step.A.Loads() && step.B.Kind == layouts.Number:
+			return ones(step.A.Int.Bits) & step.B.N
+		case step.Op == layouts.ShiftRight && step.A.Loads():
+			n := step.B.N
+			if step.B.Kind == layouts.Enumerator {
+				n = k.Enums[step.B.Member.String()]
+			}
+			return ones(step.A.Int.Bits) >> n
+		case step.A.Loads() && !step.A.Int.Pointer:
 			return ones(step.A.Int.Bits)
 		default:
 			return ones(64)

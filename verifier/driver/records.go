@@ -37,7 +37,7 @@ func (k *Kernel) answer(in *code.Insn, big bool) error {
 	if !own {
 		return nil
 	}
-	name, err := memberName(typ, in.CORE)
+	name, err := recordName(typ, in.CORE)
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,10 @@ func (k *Kernel) answer(in *code.Insn, big bool) error {
 		n, there = int64(size), known
 	case code.TypeIDTarget:
 		n, there = k.Carriers[typ]
+	case code.EnumvalValue:
+		var value uint64
+		value, there = k.Enums[name]
+		n = int64(value)
 	case code.FieldLShiftU64:
 		n = int64(64 - p.Bit - p.Bits)
 		if big {
@@ -86,9 +90,16 @@ func number(b bool) int64 {
 	return 0
 }
 
-// memberName is what a record is about: "i40e_ring.desc", or the struct's own
-// name.
-func memberName(typ string, c *code.CORE) (string, error) {
+// recordName is what a record is about: "i40e_ring.desc", the struct's own name,
+// or an enum's and the name of a number in it.
+func recordName(typ string, c *code.CORE) (string, error) {
+	if c.Kind == code.EnumvalValue {
+		e, ok := c.Type.(*btf.Enum)
+		if !ok || len(c.Access) != 1 || c.Access[0] < 0 || c.Access[0] >= len(e.Values) {
+			return "", fmt.Errorf("a CO-RE record about a number that enum %s has not", typ)
+		}
+		return typ + "." + e.Values[c.Access[0]].Name, nil
+	}
 	if c.Kind >= code.TypeIDLocal {
 		return typ, nil
 	}

@@ -13,8 +13,8 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 			b.at[s.Name] = b.at[s.A.Value] - b.offset(s.B.Member)
 		}
 	case layouts.AddScaled:
-		n := b.number(s.B) * s.Scale
-		if s.A.Kind != layouts.MemberValue {
+		n := b.number(s.B) * b.number(s.Factor)
+		if _, stands := b.stands(s.A); stands || !s.A.Loads() {
 			b.at[s.Name] = b.number(s.A) + n
 			return
 		}
@@ -29,6 +29,11 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 			v = from - b.number(s.B)
 		}
 		b.at[s.Name] = v
+	case layouts.And64:
+		b.at[s.Name] = b.bits(s.A, b.number(s.B), 0, s.Name)
+	case layouts.ShiftRight:
+		n := b.number(s.B)
+		b.at[s.Name] = b.bits(s.A, ones(64)<<n, int(n), s.Name)
 	case layouts.Previous:
 		count := 2 + b.rng.Uint64N(63)
 		i := b.rng.Uint64N(count)
@@ -43,19 +48,34 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 			b.put(s.A, b.number(s.B)+1-same)
 		}
 	case layouts.Require, layouts.Differ:
-		if s.A.Kind == layouts.MemberValue {
-			v := b.number(s.B)
-			if broken != (s.Op == layouts.Differ) {
-				v += 1 + b.rng.Uint64N(1<<7)
-			}
-			b.put(s.A, v)
+		a, other := s.A, s.B
+		if _, stands := b.stands(a); stands || !a.Loads() {
+			a, other = other, a
 		}
+		if _, stands := b.stands(a); stands || !a.Loads() {
+			return
+		}
+		v := b.number(other)
+		if broken != (s.Op == layouts.Differ) {
+			v += 1 + b.rng.Uint64N(1<<7)
+		}
+		b.put(a, v)
 	}
+}
+
+// bits is what mask leaves of an operand, moved down by shift; where the record
+// says what that is, the operand has it.
+func (b *memory) bits(o layouts.Operand, mask uint64, shift int, name string) uint64 {
+	v, wanted := b.wanted(name)
+	if _, stands := b.stands(o); wanted && !stands && o.Loads() {
+		b.put(o, v<<shift&mask|b.rng.Uint64()&^mask)
+	}
+	return b.number(o) & mask >> shift
 }
 
 func (b *memory) copyStep(s *layouts.Step) {
 	switch {
-	case s.A.Kind != layouts.MemberValue:
+	case !s.A.Loads():
 		b.at[s.Name] = b.number(s.A)
 		return
 	case !s.A.Int.Pointer:
@@ -84,6 +104,8 @@ func (b *memory) number(o layouts.Operand) uint64 {
 		return b.at[o.Value]
 	case layouts.MemberAddress:
 		return b.at[o.Value] + b.offset(o.Member)
+	case layouts.Enumerator:
+		return b.Kernel.Enums[o.Member.String()]
 	case layouts.SizeOf:
 		return (uint64(b.Kernel.Sizes[o.Member.Type]) + o.N - 1) &^ (o.N - 1)
 	}
@@ -99,10 +121,14 @@ func (b *memory) number(o layouts.Operand) uint64 {
 		}
 		return b.data
 	}
+	if v, ok := b.stands(o); ok {
+		return v
+	}
 	v, ok := b.wanted(o.String())
 	if !ok {
 		v = b.rng.Uint64N(100)
 	}
 	b.put(o, v)
+	v, _ = b.stands(o) // as much of it as the member has room for
 	return v
 }

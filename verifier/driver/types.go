@@ -10,8 +10,9 @@ import (
 
 // FromTypes is a kernel whose BTF is at hand. It chooses the layout's walk itself:
 // the first that the BTF has everything for.
-func FromTypes(types *kernel.Types, l *layouts.Layout) (*Kernel, error) {
-	w, err := choose(types, l)
+// d is the descriptor that the walk has to lead to.
+func FromTypes(types *kernel.Types, l *layouts.Layout, d *layouts.Descriptor) (*Kernel, error) {
+	w, err := choose(types, l, d)
 	if err != nil {
 		return nil, err
 	}
@@ -19,9 +20,8 @@ func FromTypes(types *kernel.Types, l *layouts.Layout) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Kernel{Walk: w, Places: map[string]kernel.Place{}, Sizes: map[string]int{},
+	k := &Kernel{Walk: w, Places: map[string]kernel.Place{}, Sizes: map[string]int{}, Enums: map[string]uint64{},
 		Carriers: map[string]int64{carrier.Type: int64(carrier.ID)}}
-	d := l.Descriptors[0]
 	queue := layouts.Member{Type: deviceQueue, Path: []string{"xdp_rxq"}}
 	for _, o := range append(named(d, w), layouts.Operand{Member: queue}) {
 		if len(o.Member.Path) > 0 {
@@ -33,18 +33,25 @@ func FromTypes(types *kernel.Types, l *layouts.Layout) (*Kernel, error) {
 			k.Sizes[o.Member.Type] = whole.Size
 		}
 	}
+	for _, o := range operands(w) {
+		if o.Kind == layouts.Enumerator {
+			if n, err := types.Enumerator(l.Module, o.Member.Type, o.Member.Path[0]); err == nil {
+				k.Enums[o.Member.String()] = n
+			}
+		}
+	}
 	k.restrict(d)
 	return k, nil
 }
 
 // choose finds the walk that a kernel's types ask for.
-func choose(types *kernel.Types, l *layouts.Layout) (*layouts.Walk, error) {
+func choose(types *kernel.Types, l *layouts.Layout, d *layouts.Descriptor) (*layouts.Walk, error) {
 	has := func(q layouts.Question) bool {
 		_, err := types.Member(l.Module, q.Type, q.Path...)
 		return err == nil
 	}
 	var names []string
-	for _, w := range l.Walks {
+	for _, w := range l.WalksTo(d) {
 		names = append(names, w.Name)
 		switch fits := suits(w, has); {
 		case fits && w.Refuse != "":

@@ -9,16 +9,16 @@ import (
 
 // Unknown makes kernels that none of a layout's walks is for: one that has nothing
 // that they ask for, and for each walk those that lack one member of what it asks
-// for, or have one that it must not find. A program must not load there.
-func Unknown(rng *rand.Rand, l *layouts.Layout) []*Kernel {
-	d := l.Descriptors[0]
+// for, or have one that it must not find. A program must not load there. The walks
+// are those to descriptor d.
+func Unknown(rng *rand.Rand, l *layouts.Layout, d *layouts.Descriptor) []*Kernel {
 	strange := &layouts.Walk{Name: "unknown", Refuse: "none of the layout's walks is for it"}
 	out := []*Kernel{Random(rng, d, strange)}
 	add := func(from *Kernel, change func(k *Kernel)) {
 		k := *from
 		k.Places, k.Sizes = maps.Clone(from.Places), maps.Clone(from.Sizes)
 		change(&k)
-		for _, w := range l.Walks {
+		for _, w := range l.WalksTo(d) {
 			if k.fits(w) {
 				return
 			}
@@ -27,7 +27,7 @@ func Unknown(rng *rand.Rand, l *layouts.Layout) []*Kernel {
 		k.restrict(d)
 		out = append(out, &k)
 	}
-	for _, w := range l.Walks {
+	for _, w := range l.WalksTo(d) {
 		from := Random(rng, d, w)
 		for _, q := range w.Has {
 			add(from, func(k *Kernel) {

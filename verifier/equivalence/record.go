@@ -164,6 +164,9 @@ func (s *scene) inverse(d *layouts.Descriptor, record []byte, h *layouts.Hint, a
 		case layouts.Add:
 			v -= c.Arg
 		case layouts.Sub:
+			if c.With != nil {
+				v += c.With.Value(d, record)
+			}
 			v += c.Arg
 		case layouts.Mul:
 			if c.Arg == 0 || v%c.Arg != 0 {

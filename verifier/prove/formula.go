@@ -161,6 +161,9 @@ func (e *engine) convert(st *state, c *layouts.Conversion, v bdd.Word) bdd.Word 
 	case layouts.Add:
 		return e.add(st, v, arg)
 	case layouts.Sub:
+		if c.With != nil {
+			arg = e.field(c.With)
+		}
 		return e.sub(st, v, arg)
 	case layouts.Mul:
 		return e.times(st, v, c.Arg)

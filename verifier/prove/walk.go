@@ -108,6 +108,12 @@ func (e *engine) operand(st *state, w *walk, o layouts.Operand) (bdd.Word, error
 	switch o.Kind {
 	case layouts.Number:
 		return bdd.Number(o.N), nil
+	case layouts.Enumerator:
+		n, ok := w.kernel.Enums[o.Member.String()]
+		if !ok {
+			return bdd.Word{}, fmt.Errorf("the kernel has no %v", o.Member)
+		}
+		return bdd.Number(n), nil
 	case layouts.SizeOf:
 		size, ok := w.kernel.Sizes[o.Member.Type]
 		if !ok || o.N == 0 {
@@ -122,15 +128,18 @@ func (e *engine) operand(st *state, w *walk, o layouts.Operand) (bdd.Word, error
 	if o.Kind == layouts.Named {
 		return base, nil
 	}
-	p, err := w.place(o.Value, o.Member)
-	if err != nil {
-		return bdd.Word{}, err
+	p := kernel.Place{Offset: int(o.N), Size: o.Int.Bits / 8}
+	if o.Kind != layouts.AtOffset {
+		var err error
+		if p, err = w.place(o.Value, o.Member); err != nil {
+			return bdd.Word{}, err
+		}
 	}
 	at := e.add(st, base, bdd.Number(uint64(p.Offset)))
 	if o.Kind == layouts.MemberAddress {
 		return at, nil
 	}
-	if o.Kind != layouts.MemberValue {
+	if !o.Loads() {
 		return bdd.Word{}, errors.New("an operand that is no value")
 	}
 	big := e.big
@@ -177,7 +186,21 @@ func (e *engine) step(st *state, w *walk, s *layouts.Step) error {
 	case layouts.ContainerOf, layouts.Sub64:
 		w.values[s.Name] = e.sub(st, a, b)
 	case layouts.AddScaled:
-		w.values[s.Name] = e.add(st, a, e.times(st, b, s.Scale))
+		factor, err := e.operand(st, w, s.Factor)
+		if err != nil {
+			return err
+		}
+		w.values[s.Name] = e.add(st, a, e.mul(st, b, factor))
+	case layouts.And64:
+		if w.values[s.Name], err = e.arithmetic(st, asm.And, a, b, true); err != nil {
+			return err
+		}
+	case layouts.ShiftRight:
+		n, ok := b.Constant()
+		if !ok || n > 63 {
+			return errors.New("a shift by what is no number below 64")
+		}
+		w.values[s.Name] = a.Shr(int(n), bdd.False)
 	case layouts.Previous:
 		zero := e.test(st, "equal", e.m.Equal, a, bdd.Word{})
 		w.values[s.Name] = e.sub(st, e.m.IfWord(zero, &b, &a), bdd.Number(1))
@@ -275,7 +298,7 @@ func (e *engine) origin(f bdd.Ref, o origin) {
 // readsPacketPlace tells whether a walk finds memory from where the packet is.
 func readsPacketPlace(w *layouts.Walk) bool {
 	for _, s := range w.Steps {
-		for _, o := range []layouts.Operand{s.A, s.B} {
+		for _, o := range s.Operands() {
 			if o.Value == layouts.XDP && len(o.Member.Path) > 0 && strings.HasPrefix(o.Member.Path[0], "data") {
 				return true
 			}
