@@ -53,6 +53,39 @@ SEC("xdp") int value_swapped(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* Swaps that stay: a compiler swaps the constant instead wherever it can. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define SWAPPED(bits, x) ({ __u64 v_ = x; asm volatile("%0 = be" #bits " %0" : "+r"(v_)); v_; })
+#else
+#define SWAPPED(bits, x) ({ __u64 v_ = x; asm volatile("%0 = le" #bits " %0" : "+r"(v_)); v_; })
+#endif
+
+SEC("xdp") int value_swaps(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+
+	TEST(0, SWAPPED(16, h->vlan_tci) & 0x0102);
+	TEST(1, (SWAPPED(32, h->rx_hash) & 0x30000001) == 0x10000000);
+	TEST(2, SWAPPED(16, h->dst_port) == 0x1234);
+	TEST(3, (SWAPPED(64, h->rx_timestamp) & 0xff000000000000ff) == 0x0100000000000002);
+	TEST(4, SWAPPED(32, h->src_ip4) & 0x80);
+	return XDP_PASS;
+}
+
+/* More than what is not one less than a power of two. */
+SEC("xdp") int value_more(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+
+	TEST(0, h->rx_hash > 2);
+	TEST(1, (h->rx_hash & 0xf) > 4);
+	TEST(2, (h->vlan_tci & 7) > 2);
+	TEST(3, (h->vlan_tci & 0xf) >= 9);
+	TEST(4, (h->flow_mark & 6) > 2);
+	TEST(5, (h->flow_mark & 0xff) <= 0x10);
+	return XDP_PASS;
+}
+
 SEC("xdp") int value_zero(struct xdp_md *ctx)
 {
 	const struct hintjit_rx *h = hintjit_rx(ctx);
