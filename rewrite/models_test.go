@@ -543,6 +543,16 @@ var models = map[string]func(w *want){
 			port >= 0x8000, port&0x102 != 0, bits.ReverseBytes32(uint32(w.v("rx_hash")))&0x30000001 == 0x10000000,
 			w.v("src_ip4")&0x01000080 == 0x80, w.v("csum")&0x180 != 0)
 	},
+	"value_swaps": func(w *want) {
+		swap16 := func(hint string) uint64 { return uint64(bits.ReverseBytes16(uint16(w.v(hint)))) }
+		swap32 := func(hint string) uint64 { return uint64(bits.ReverseBytes32(uint32(w.v(hint)))) }
+		w.bits(swap16("vlan_tci")&0x102 != 0, swap32("rx_hash")&0x30000001 == 0x10000000, swap16("dst_port") == 0x1234,
+			bits.ReverseBytes64(w.v("rx_timestamp"))&0xff000000000000ff == 0x0100000000000002, swap32("src_ip4")&0x80 != 0)
+	},
+	"value_more": func(w *want) {
+		hash, tci, mark := w.v("rx_hash"), w.v("vlan_tci"), w.v("flow_mark")
+		w.bits(hash > 2, hash&0xf > 4, tci&7 > 2, tci&0xf >= 9, mark&6 > 2, mark&0xff <= 0x10)
+	},
 	"value_zero": func(w *want) {
 		w.bits(w.v("rx_hash") == 0, w.v("vlan_tci") != 0, w.v("rx_error") != 0, w.v("flow_mark") == 0,
 			w.v("inner_vlan_tci") < 0x1000, w.v("rx_queue") == 0xfff, w.v("pkt_len")&0x3fff >= 0x2000, w.v("vlan_tci") >= 0x8000)
