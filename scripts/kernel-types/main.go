@@ -3,13 +3,18 @@
 // kilobytes stand for one kernel, and a member that moved or got another name
 // turns a test red without a download.
 //
-//	go run ./scripts/kernel-types VMLINUX MODULES OUT
+//	go run ./scripts/kernel-types VMLINUX MODULES OUT [BESIDE]
 //
-// VMLINUX is an ELF file or raw BTF, MODULES a folder with .ko or .ko.xz files
-// somewhere in it, as scripts/vm-fetch.sh leaves them in
-// ~/.cache/hintjit/vm/kernels/SERIES, and OUT becomes a folder as
-// /sys/kernel/btf: vmlinux and a file a module. Members stay as they are and
-// where they are; pointers point to void, and typedefs and qualifiers are gone.
+// scripts/kernel-types.sh calls it for Debian's kernels. VMLINUX is an ELF file,
+// raw BTF or a kernel image with BTF in it, MODULES a folder with .ko or .ko.xz
+// files somewhere in it, and OUT becomes a folder as /sys/kernel/btf: vmlinux and a
+// file a module. Members stay as they are and where they are; pointers point to
+// void, and typedefs and qualifiers are gone.
+//
+// OUT/modules.txt lists all modules in MODULES that lie in drivers/net, so that a
+// test can tell a driver that this kernel lacks from one that nobody made the types
+// of. Modules that BESIDE, such a folder made before, lists are left out: what
+// arm64 has and amd64 has too is there once.
 package main
 
 import (
@@ -31,6 +36,14 @@ import (
 	"github.com/hintjit/hintjit/layouts"
 )
 
+const listFile = "modules.txt"
+
+// How BTF begins: magic, version, flags; the header's length; then offset and
+// length of types and of strings.
+var magic = []byte{0x9f, 0xeb, 1, 0}
+
+const header = 24
+
 // Of vmlinux, what a walk needs whatever the driver: where it starts, how it
 // tells generic mode, and as what it reads memory (internal/kernel, Carrier).
 var (
@@ -40,17 +53,30 @@ var (
 )
 
 func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: kernel-types VMLINUX MODULES OUT")
+	if len(os.Args) != 4 && len(os.Args) != 5 {
+		fmt.Fprintln(os.Stderr, "usage: kernel-types VMLINUX MODULES OUT [BESIDE]")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3], os.Args[4:]...); err != nil {
 		fmt.Fprintln(os.Stderr, "kernel-types:", err)
 		os.Exit(1)
 	}
 }
 
-func run(vmlinux, modules, out string) error {
+func run(vmlinux, modules, out string, beside ...string) error {
+	files, err := findModules(modules)
+	if err != nil {
+		return err
+	}
+	for _, dir := range beside {
+		list, err := os.ReadFile(filepath.Join(dir, listFile))
+		if err != nil {
+			return err
+		}
+		for _, module := range strings.Fields(string(list)) {
+			delete(files, module)
+		}
+	}
 	raw, err := readBTF(vmlinux)
 	if err != nil {
 		return err
@@ -74,6 +100,9 @@ func run(vmlinux, modules, out string) error {
 		}
 	}
 	for _, module := range slices.Sorted(maps.Keys(names)) {
+		if files[module] == "" {
+			continue
+		}
 		if err := b.addAll(base, names[module]); err != nil {
 			return err
 		}
@@ -88,14 +117,14 @@ func run(vmlinux, modules, out string) error {
 	if err := os.WriteFile(filepath.Join(out, "vmlinux"), whole, 0o644); err != nil {
 		return err
 	}
+	list := strings.Join(slices.Sorted(maps.Keys(files)), "\n") + "\n"
+	if err := os.WriteFile(filepath.Join(out, listFile), []byte(list), 0o644); err != nil {
+		return err
+	}
 	for _, module := range slices.Sorted(maps.Keys(names)) {
-		file, err := findModule(modules, module)
-		if errors.Is(err, fs.ErrNotExist) {
-			fmt.Fprintf(os.Stderr, "%s: not there, or built in\n", module)
+		file := files[module]
+		if file == "" {
 			continue
-		}
-		if err != nil {
-			return err
 		}
 		split, err := reduceModule(file, base, b, names[module])
 		if err != nil {
@@ -287,7 +316,6 @@ func reduceModule(file string, base *btf.Spec, b *reduced, names []string) ([]by
 // cut takes from BTF what stands at its start: the types and the strings of
 // other BTF.
 func cut(long, short []byte) ([]byte, error) {
-	const header = 24 // magic, version, flags, length; then offset and length of types and of strings
 	parts := func(b []byte) (types, strings []byte) {
 		n := binary.LittleEndian.Uint32(b[12:])
 		return b[header : header+n], b[header+n:]
@@ -305,29 +333,32 @@ func cut(long, short []byte) ([]byte, error) {
 	return slices.Concat(out, types, strings), nil
 }
 
-// findModule finds a module's file; names in files have - and _ as they please.
-func findModule(folder, module string) (path string, err error) {
-	err = filepath.WalkDir(folder, func(file string, _ fs.DirEntry, err error) error {
-		name := strings.TrimSuffix(filepath.Base(file), ".xz")
-		if strings.ReplaceAll(name, "-", "_") == module+".ko" {
-			path = file
+// findModules finds the files of modules in drivers/net, by the modules' names:
+// those of files have - and _ as they please.
+func findModules(folder string) (map[string]string, error) {
+	files := map[string]string{}
+	err := filepath.WalkDir(folder, func(file string, _ fs.DirEntry, err error) error {
+		name, isModule := strings.CutSuffix(strings.TrimSuffix(filepath.Base(file), ".xz"), ".ko")
+		if isModule && strings.Contains(filepath.ToSlash(file), "/drivers/net/") {
+			files[strings.ReplaceAll(name, "-", "_")] = file
 		}
 		return err
 	})
-	if err == nil && path == "" {
-		err = fs.ErrNotExist
-	}
-	return path, err
+	return files, err
 }
 
-// readBTF returns the BTF in a file, which may be packed by xz.
+// readBTF returns the BTF in a file, which may be packed by xz, or an image of a
+// kernel, which has it somewhere.
 func readBTF(file string) ([]byte, error) {
 	data, err := os.ReadFile(file)
 	if strings.HasSuffix(file, ".xz") {
 		data, err = exec.Command("xz", "-dc", file).Output()
 	}
-	if err != nil || !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
-		return data, err
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
+		return longestBTF(data)
 	}
 	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
@@ -338,4 +369,34 @@ func readBTF(file string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: no section .BTF", file)
 	}
 	return section.Data()
+}
+
+// longestBTF returns what looks most like BTF in data: the same four bytes may
+// stand in code, but hardly before lengths that agree with each other.
+func longestBTF(data []byte) (found []byte, err error) {
+	for at := 0; ; at += len(magic) {
+		next := bytes.Index(data[at:], magic)
+		if next < 0 {
+			break
+		}
+		at += next
+		if all, ok := lengthOfBTF(data[at:]); ok && all > len(found) {
+			found = data[at : at+all]
+		}
+	}
+	if found == nil {
+		return nil, errors.New("no BTF in it")
+	}
+	return found, nil
+}
+
+// lengthOfBTF reads a header of BTF: its own length, then offset and length of the
+// types and of the strings that follow them.
+func lengthOfBTF(data []byte) (int, bool) {
+	if len(data) < header {
+		return 0, false
+	}
+	word := func(i int) int { return int(binary.LittleEndian.Uint32(data[4*i:])) }
+	all := word(1) + word(4) + word(5)
+	return all, word(1) >= header && word(2) == 0 && word(3) == word(4) && word(5) > 0 && all <= len(data)
 }
