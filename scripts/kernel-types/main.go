@@ -8,8 +8,9 @@
 // scripts/kernel-types.sh calls it for Debian's kernels. VMLINUX is an ELF file,
 // raw BTF or a kernel image with BTF in it, MODULES a folder with .ko or .ko.xz
 // files somewhere in it, and OUT becomes a folder as /sys/kernel/btf: vmlinux and a
-// file a module. Members stay as they are and where they are; pointers point to
-// void, and typedefs and qualifiers are gone.
+// file a module. Members of those structs stay as they are and where they are;
+// pointers point to void, typedefs and qualifiers are gone, and so are the members
+// of inner structs that no walk goes into.
 //
 // OUT/modules.txt lists all modules in MODULES that lie in drivers/net, so that a
 // test can tell a driver that this kernel lacks from one that nobody made the types
@@ -44,11 +45,12 @@ var magic = []byte{0x9f, 0xeb, 1, 0}
 
 const header = 24
 
-// Of vmlinux, what a walk needs whatever the driver: where it starts, how it
-// tells generic mode, and as what it reads memory (internal/kernel, Carrier).
+// Of vmlinux, what a walk needs whatever the driver: as what it reads memory
+// (internal/kernel, Carrier), where it starts, and how it tells generic mode. The
+// carrier is first, because tests have its number.
 var (
-	always = []string{"xdp_buff", "xdp_rxq_info", "net_device", "netdev_rx_queue",
-		"bpf_raw_tracepoint_args", "linux_mib", "ftrace_stack", "pt_regs"}
+	always = []string{"bpf_raw_tracepoint_args", "linux_mib", "ftrace_stack", "pt_regs",
+		"xdp_buff", "xdp_rxq_info", "net_device", "netdev_rx_queue"}
 	functions = []string{"bpf_cast_to_kern_ctx", "bpf_rdonly_cast", "bpf_dynptr_adjust"}
 )
 
@@ -85,11 +87,12 @@ func run(vmlinux, modules, out string, beside ...string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", vmlinux, err)
 	}
-	names, err := namedTypes()
+	walks, err := namedInWalks()
 	if err != nil {
 		return err
 	}
-	b := &reduced{of: map[btf.Type]btf.Type{}}
+	names := walks.types
+	b := &reduced{named: walks, of: map[btf.Type]btf.Type{}}
 	if err := b.addAll(base, always); err != nil {
 		return err
 	}
@@ -137,44 +140,76 @@ func run(vmlinux, modules, out string, beside ...string) error {
 	return nil
 }
 
-// namedTypes lists for each module the structs that its layout's walks name.
-func namedTypes() (map[string][]string, error) {
-	out := map[string][]string{}
+// named is what walks name.
+type named struct {
+	types   map[string][]string // structs and enums, by module
+	through map[string]bool     // members that ways go into, of whatever struct
+	numbers map[string]bool     // enumerators, of whatever enum
+}
+
+func namedInWalks() (*named, error) {
+	out := &named{types: map[string][]string{}, through: map[string]bool{}, numbers: map[string]bool{}}
 	for _, nic := range layouts.Names() {
 		l, err := layouts.Shipped(nic)
 		if err != nil {
 			return nil, err
 		}
-		var names []string
+		var members []layouts.Member
 		for _, w := range l.Walks {
 			for _, q := range slices.Concat(w.Has, w.Lacks) {
-				names = append(names, q.Type)
+				members = append(members, q.Member)
 			}
 			for _, s := range w.Steps {
-				names = append(names, s.Type)
+				members = append(members, layouts.Member{Type: s.Type})
 				for _, o := range s.Operands() {
-					names = append(names, o.Member.Type)
+					out.note(o, &members)
 				}
 			}
 		}
-		slices.Sort(names)
-		names = slices.Compact(names)
+		for _, d := range l.Descriptors {
+			for _, s := range d.State {
+				out.note(s.At, &members)
+			}
+		}
 		if len(l.Walks) > 0 {
-			out[l.Module] = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+			out.add(l.Module, members)
 		}
 	}
 	return out, nil
 }
 
+// note adds what an operand names.
+func (n *named) note(o layouts.Operand, members *[]layouts.Member) {
+	*members = append(*members, o.Member)
+	if o.Kind == layouts.Enumerator {
+		n.numbers[o.Member.Path[0]] = true
+	}
+}
+
+func (n *named) add(module string, members []layouts.Member) {
+	names := n.types[module]
+	for _, m := range members {
+		if m.Type != "" {
+			names = append(names, m.Type)
+		}
+		for _, name := range m.Path[:max(0, len(m.Path)-1)] {
+			n.through[name] = true
+		}
+	}
+	slices.Sort(names)
+	n.types[module] = slices.Compact(names)
+}
+
 // reduced are types on their way into a file, with all that they need.
 type reduced struct {
+	*named
 	types []btf.Type
-	of    map[btf.Type]btf.Type // from the kernel's
+	of      map[btf.Type]btf.Type // from the kernel's
 	// A module's types refer to those of vmlinux by their numbers.
 	base, spec *btf.Spec
 }
 
-// addAll adds those structs of a kernel or module that it has.
+// addAll adds those structs and enums of a kernel or module that it has.
 func (r *reduced) addAll(spec *btf.Spec, names []string) error {
 	for _, name := range names {
 		types, err := spec.AnyTypesByName(name)
@@ -184,10 +219,16 @@ func (r *reduced) addAll(spec *btf.Spec, names []string) error {
 		if err != nil {
 			return err
 		}
+		seen := false
 		for _, t := range types {
-			if _, ok := t.(*btf.Struct); ok {
+			switch t.(type) {
+			case *btf.Struct:
+				if !seen { // internal/kernel takes the first, too
+					r.reduce(t)
+				}
+				seen = true
+			case *btf.Enum: // it looks into all for a name
 				r.reduce(t)
-				break // internal/kernel takes the first, too
 			}
 		}
 	}
@@ -214,14 +255,14 @@ func (r *reduced) reduce(t btf.Type) btf.Type {
 		to = &btf.Struct{Name: t.Name, Size: t.Size, Members: r.members(t.Members)}
 	case *btf.Union:
 		to = &btf.Union{Name: t.Name, Size: t.Size, Members: r.members(t.Members)}
-	case *btf.Array:
-		to = &btf.Array{Index: r.index(), Type: r.reduce(t.Type), Nelems: t.Nelems}
+	case *btf.Array: // no way goes on in one
+		to = &btf.Array{Index: r.index(), Type: r.reduceMember("element", t.Type), Nelems: t.Nelems}
 	case *btf.Pointer:
 		return r.pointer()
 	case *btf.Int:
 		return r.same(t, &btf.Int{Name: t.Name, Size: t.Size, Encoding: t.Encoding})
-	case *btf.Enum: // which names its values have is of no use to a walk
-		to = &btf.Enum{Name: t.Name, Size: t.Size, Signed: t.Signed, Values: t.Values[:min(1, len(t.Values))]}
+	case *btf.Enum:
+		to = &btf.Enum{Name: t.Name, Size: t.Size, Signed: t.Signed, Values: r.values(t.Values)}
 	case *btf.Float:
 		to = &btf.Float{Name: t.Name, Size: t.Size}
 	default:
@@ -247,9 +288,42 @@ func (r *reduced) original(t btf.Type) btf.Type {
 func (r *reduced) members(from []btf.Member) []btf.Member {
 	to := slices.Clone(from)
 	for i := range to {
-		to[i].Type, to[i].Tags = r.reduce(to[i].Type), nil
+		to[i].Type, to[i].Tags = r.reduceMember(to[i].Name, to[i].Type), nil
 	}
 	return to
+}
+
+// reduceMember reduces a member's type. A struct or union that no way of a walk goes
+// into is but room: it has no members then, nor a name to be found by.
+func (r *reduced) reduceMember(name string, t btf.Type) btf.Type {
+	var size uint32
+	switch t := btf.UnderlyingType(t).(type) {
+	case *btf.Struct:
+		size = t.Size
+	case *btf.Union:
+		size = t.Size
+	default:
+		return r.reduce(t)
+	}
+	if name == "" || r.through[name] {
+		return r.reduce(t)
+	}
+	for _, t := range r.types {
+		if room, ok := t.(*btf.Struct); ok && room.Name == "" && room.Size == size && len(room.Members) == 0 {
+			return room
+		}
+	}
+	return r.add(&btf.Struct{Size: size})
+}
+
+// values are those that walks ask for, and one where there is none: the loader's
+// library takes no enum without.
+func (r *reduced) values(all []btf.EnumValue) []btf.EnumValue {
+	asked := slices.DeleteFunc(slices.Clone(all), func(v btf.EnumValue) bool { return !r.numbers[v.Name] })
+	if len(asked) == 0 {
+		return all[:min(1, len(all))]
+	}
+	return asked
 }
 
 // same keeps one integer of a name for all modules.
@@ -298,7 +372,7 @@ func reduceModule(file string, base *btf.Spec, b *reduced, names []string) ([]by
 	if err != nil {
 		return nil, err
 	}
-	both := &reduced{types: slices.Clone(b.types), of: maps.Clone(b.of), base: base, spec: spec}
+	both := &reduced{named: b.named, types: slices.Clone(b.types), of: maps.Clone(b.of), base: base, spec: spec}
 	if err := both.addAll(spec, names); err != nil {
 		return nil, err
 	}
