@@ -31,8 +31,7 @@ func EachPass(in []byte, opts Options, after func(pass string, u *code.Unit, rul
 
 // WalkOn tells the walk that a layout has for a kernel, and what it does not
 // give there: hints, and places beside the descriptor.
-func WalkOn(l *layouts.Layout, k *Kernel) (walk string, missing []string, err error) {
-	d := l.Descriptors[0]
+func WalkOn(l *layouts.Layout, d *layouts.Descriptor, k *Kernel) (walk string, missing []string, err error) {
 	r := &walkReach{guard: GuardOn}
 	if err := r.know(&target{layout: l, whole: d, desc: d}, Options{Kernel: k}, false); err != nil {
 		return "", nil, err

@@ -20,14 +20,29 @@ import (
 // Types of real kernels: scripts/kernel-types.sh makes them.
 const kernelTypes = "../internal/kernel/testdata"
 
-// layoutsWithWalks lists the layouts that have walks.
-func layoutsWithWalks(t *testing.T) (out []*layouts.Layout) {
+// reached is a descriptor that a shipped layout has walks to.
+type reached struct {
+	*layouts.Layout
+	descriptor *layouts.Descriptor
+}
+
+func (r reached) String() string {
+	if r.descriptor == r.Descriptors[0] {
+		return r.NIC
+	}
+	return r.NIC + ", descriptor " + r.descriptor.Name
+}
+
+// descriptorsWithWalks lists them all.
+func descriptorsWithWalks(t *testing.T) (out []reached) {
 	t.Helper()
 	for _, name := range layouts.Names() {
 		l, err := layouts.Shipped(name)
 		require.NoError(t, err)
-		if len(l.Walks) > 0 {
-			out = append(out, l)
+		for _, d := range l.Descriptors {
+			if len(l.WalksTo(d)) > 0 {
+				out = append(out, reached{l, d})
+			}
 		}
 	}
 	return out
@@ -51,8 +66,8 @@ func TestWalkOnKernels(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, kernels)
 	var table strings.Builder
-	for _, l := range layoutsWithWalks(t) {
-		fmt.Fprintln(&table, l.NIC)
+	for _, l := range descriptorsWithWalks(t) {
+		fmt.Fprintln(&table, l)
 		for _, path := range kernels {
 			if !builds(t, path, l.Module) {
 				if !strings.HasSuffix(path, "-arm64") { // those have what amd64 lacks
@@ -63,7 +78,7 @@ func TestWalkOnKernels(t *testing.T) {
 			k, err := rewrite.OpenKernel(path)
 			require.NoError(t, err)
 			require.NoError(t, k.Module(l.Module), "no types of %s in %s: scripts/kernel-types.sh makes them", l.Module, path)
-			walk, missing, err := rewrite.WalkOn(l, k)
+			walk, missing, err := rewrite.WalkOn(l.Layout, l.descriptor, k)
 			if err != nil {
 				walk = strings.ReplaceAll(err.Error(), path, "the kernel")
 			}
@@ -91,19 +106,20 @@ func TestRewriteForKernels(t *testing.T) {
 	for _, path := range kernels {
 		k, err := rewrite.OpenKernel(path)
 		require.NoError(t, err)
-		for _, l := range layoutsWithWalks(t) {
+		for _, l := range descriptorsWithWalks(t) {
 			if !builds(t, path, l.Module) {
 				continue
 			}
-			if _, _, err := rewrite.WalkOn(l, k); err != nil {
+			if _, _, err := rewrite.WalkOn(l.Layout, l.descriptor, k); err != nil {
 				continue // TestWalkOnKernels has it
 			}
 			for _, object := range objects {
 				in, err := os.ReadFile(object)
 				require.NoError(t, err)
 				for _, guard := range []rewrite.Guard{rewrite.GuardOn, rewrite.GuardOff} {
-					out, report, err := rewrite.Object(in, rewrite.Options{Layout: l, Reach: rewrite.Walk, Kernel: k, Guard: guard})
-					require.NoError(t, err, "%s, %s, %s, guard %s", path, l.NIC, object, guard)
+					out, report, err := rewrite.Object(in, rewrite.Options{
+						Layout: l.Layout, Descriptor: l.descriptor.Name, Reach: rewrite.Walk, Kernel: k, Guard: guard})
+					require.NoError(t, err, "%s, %s, %s, guard %s", path, l, object, guard)
 					require.NotEmpty(t, report.Programs)
 					require.NotEqual(t, in, out)
 				}
@@ -141,7 +157,7 @@ func TestWalkByMembers(t *testing.T) {
 		t.Run(c.nic+" "+c.kernel, func(t *testing.T) {
 			l, err := layouts.Shipped(c.nic)
 			require.NoError(t, err)
-			walk, _, err := rewrite.WalkOn(l, madeKernel(t, c.structs))
+			walk, _, err := rewrite.WalkOn(l, l.Descriptors[0], madeKernel(t, c.structs))
 			if c.walk != refused {
 				require.NoError(t, err)
 				require.Equal(t, c.walk, walk)

@@ -91,7 +91,7 @@ func run(vmlinux, modules, out string, beside ...string) error {
 	if err != nil {
 		return err
 	}
-	names := walks.types
+	names := walks.asked
 	b := &reduced{named: walks, of: map[btf.Type]btf.Type{}}
 	if err := b.addAll(base, always); err != nil {
 		return err
@@ -142,13 +142,13 @@ func run(vmlinux, modules, out string, beside ...string) error {
 
 // named is what walks name.
 type named struct {
-	types   map[string][]string // structs and enums, by module
+	asked   map[string][]string // structs and enums, by module
 	through map[string]bool     // members that ways go into, of whatever struct
 	numbers map[string]bool     // enumerators, of whatever enum
 }
 
 func namedInWalks() (*named, error) {
-	out := &named{types: map[string][]string{}, through: map[string]bool{}, numbers: map[string]bool{}}
+	out := &named{asked: map[string][]string{}, through: map[string]bool{}, numbers: map[string]bool{}}
 	for _, nic := range layouts.Names() {
 		l, err := layouts.Shipped(nic)
 		if err != nil {
@@ -187,7 +187,7 @@ func (n *named) note(o layouts.Operand, members *[]layouts.Member) {
 }
 
 func (n *named) add(module string, members []layouts.Member) {
-	names := n.types[module]
+	names := n.asked[module]
 	for _, m := range members {
 		if m.Type != "" {
 			names = append(names, m.Type)
@@ -197,14 +197,14 @@ func (n *named) add(module string, members []layouts.Member) {
 		}
 	}
 	slices.Sort(names)
-	n.types[module] = slices.Compact(names)
+	n.asked[module] = slices.Compact(names)
 }
 
 // reduced are types on their way into a file, with all that they need.
 type reduced struct {
 	*named
 	types []btf.Type
-	of      map[btf.Type]btf.Type // from the kernel's
+	of    map[btf.Type]btf.Type // from the kernel's
 	// A module's types refer to those of vmlinux by their numbers.
 	base, spec *btf.Spec
 }
@@ -316,8 +316,8 @@ func (r *reduced) reduceMember(name string, t btf.Type) btf.Type {
 	return r.add(&btf.Struct{Size: size})
 }
 
-// values are those that walks ask for, and one where there is none: the loader's
-// library takes no enum without.
+// values are those that walks ask for, and one where there is none, for an enum
+// without is a declaration.
 func (r *reduced) values(all []btf.EnumValue) []btf.EnumValue {
 	asked := slices.DeleteFunc(slices.Clone(all), func(v btf.EnumValue) bool { return !r.numbers[v.Name] })
 	if len(asked) == 0 {

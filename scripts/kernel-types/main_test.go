@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf/btf"
 	"github.com/stretchr/testify/require"
 )
 
@@ -90,6 +91,36 @@ func TestImage(t *testing.T) {
 	}
 	_, err = longestBTF(whole[:len(whole)-1])
 	require.Error(t, err)
+}
+
+// Of enums the numbers that walks ask for are kept, of inner structs the members that
+// walks go through.
+func TestKept(t *testing.T) {
+	u32 := &btf.Int{Name: "u32", Size: 4}
+	inner := func(member string) *btf.Struct {
+		return &btf.Struct{Name: "of_" + member, Size: 4, Members: []btf.Member{{Name: member, Type: u32}}}
+	}
+	r := &reduced{
+		named: &named{through: map[string]bool{"way": true}, numbers: map[string]bool{"TWO": true, "THREE": true}},
+		of:    map[btf.Type]btf.Type{},
+	}
+	got := r.reduce(&btf.Struct{Name: "ring", Size: 16, Members: []btf.Member{
+		{Name: "way", Type: inner("a")},
+		{Name: "else", Type: inner("b"), Offset: 32},
+		{Type: inner("c"), Offset: 64},
+		{Name: "state", Offset: 96, Type: &btf.Enum{Name: "states", Size: 4, Values: []btf.EnumValue{
+			{Name: "ONE", Value: 1}, {Name: "TWO", Value: 2}, {Name: "THREE", Value: 3}}}},
+		{Name: "kind", Offset: 128, Type: &btf.Enum{Name: "kinds", Size: 4, Values: []btf.EnumValue{
+			{Name: "FIRST", Value: 1}, {Name: "LAST", Value: 2}}}},
+	}}).(*btf.Struct)
+	require.Equal(t, &btf.Struct{Name: "ring", Size: 16, Members: []btf.Member{
+		{Name: "way", Type: inner("a")},
+		{Name: "else", Type: &btf.Struct{Size: 4}, Offset: 32},
+		{Type: inner("c"), Offset: 64},
+		{Name: "state", Offset: 96, Type: &btf.Enum{Name: "states", Size: 4, Values: []btf.EnumValue{
+			{Name: "TWO", Value: 2}, {Name: "THREE", Value: 3}}}},
+		{Name: "kind", Offset: 128, Type: &btf.Enum{Name: "kinds", Size: 4, Values: []btf.EnumValue{{Name: "FIRST", Value: 1}}}},
+	}}, got)
 }
 
 func TestErrors(t *testing.T) {
