@@ -22,7 +22,7 @@ func TestCleanShortens(t *testing.T) {
 	all := reaches(t)
 	cleaned := 0
 	try := func(name string, object []byte) {
-		opts := all[rng.IntN(len(all))]
+		opts := all[rng.IntN(len(all))].opts
 		var lowered []length
 		err := rewrite.EachPass(object, opts, func(pass string, u *code.Unit, _ verifier.Options) error {
 			switch pass {

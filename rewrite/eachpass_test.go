@@ -64,39 +64,53 @@ func checkPasses(object []byte, opts rewrite.Options, plant func(pass string, u 
 	})
 }
 
-// every rewrites an object for all NICs and reaches, of which a few are taken at
-// random where there is no time for all; and the whole way, for the object's check.
-func every(t *testing.T, object []byte, all []rewrite.Options) {
+// A way is a NIC and how its descriptor is reached.
+type way struct {
+	name string
+	opts rewrite.Options
+}
+
+func (w way) String() string { return w.name }
+
+// each rewrites an object each of these ways; and the whole way, for the object's
+// check.
+func each(t *testing.T, object []byte, ways []way) {
 	t.Helper()
-	for _, opts := range all {
-		err := checkPasses(object, opts, nil)
+	t.Log(ways)
+	for _, w := range ways {
+		err := checkPasses(object, w.opts, nil)
 		var broken *brokenPass
-		require.False(t, errors.As(err, &broken), "%v %s: %v", opts.Layout.NIC, opts.Reach, err)
+		require.False(t, errors.As(err, &broken), "%v: %v", w, err)
 		if err != nil {
 			continue // other tests know why
 		}
-		if _, _, err := rewrite.Object(object, opts); err != nil {
+		if _, _, err := rewrite.Object(object, w.opts); err != nil {
 			require.NotContains(t, err.Error(), "fault of hintjit")
 		}
 	}
 }
 
 // reaches are all NICs by all reaches, and the ways to walk.
-func reaches(t *testing.T) (out []rewrite.Options) {
+func reaches(t *testing.T) (out []way) {
 	for _, n := range nics(t) {
-		out = append(out, n.options())
+		out = append(out, way{n.String(), n.options()})
 	}
 	for _, w := range walks(t, chance.Rand(t)) {
 		for _, guard := range []rewrite.Guard{rewrite.GuardOn, rewrite.GuardBound, rewrite.GuardOff, rewrite.GuardStrict} {
-			out = append(out, rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types, Guard: guard})
+			out = append(out, way{fmt.Sprintf("%s, guard %s", w, guard),
+				rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk, Kernel: w.types, Guard: guard}})
 		}
-		out = append(out, rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk})
+		out = append(out, way{w.String() + ", portable", rewrite.Options{Layout: w.layout, Descriptor: w.descriptor.Name, Reach: rewrite.Walk}})
 	}
 	return out
 }
 
-// So many ways are tried with each shape: with all of them it takes minutes.
-const waysPerShape = 3
+// So many ways are tried with each shape and each example: with all of them it takes
+// minutes.
+const (
+	waysPerShape   = 3
+	waysPerExample = 80
+)
 
 // The unit keeps the rules after every pass, whatever the program, the NIC and the
 // reach.
@@ -105,18 +119,19 @@ func TestEachPass(t *testing.T) {
 	all := reaches(t)
 	for _, path := range sources(t, "shapes") {
 		m := slices.Concat(runnable, foreign)[rng.IntN(8)]
-		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		ways := slices.Clone(all[:waysPerShape])
+		ways := chance.Some(fmt.Sprint(rng.Uint64()), all, waysPerShape) // others in each run
 		t.Run(shapeName(path), func(t *testing.T) {
 			t.Parallel()
-			every(t, compile(t, path, m), ways)
+			each(t, compile(t, path, m), ways)
 		})
 	}
 	examples, err := filepath.Glob("../bpf/examples/*.o")
 	require.NoError(t, err)
 	require.NotEmpty(t, examples)
 	for _, path := range examples {
-		t.Run(filepath.Base(path), func(t *testing.T) { every(t, readFile(t, path), all) })
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			each(t, readFile(t, path), chance.Some(filepath.Base(path), all, waysPerExample))
+		})
 	}
 }
 
@@ -130,10 +145,10 @@ func TestEachPassRandomly(t *testing.T) {
 		file := generate(rng, n, samples(rng, n.descriptor), programsPerFile)
 		m := slices.Concat(runnable, foreign)[rng.IntN(8)]
 		object := compileText(t, file.text, m)
-		for _, opts := range append(slices.Clone(all[:4]), n.options()) {
-			err := checkPasses(object, opts, nil)
+		for _, w := range append(chance.Some(n.String(), all, 4), way{n.String(), n.options()}) {
+			err := checkPasses(object, w.opts, nil)
 			var broken *brokenPass
-			require.False(t, errors.As(err, &broken), "%s: %v\n%s", n, err, file.text)
+			require.False(t, errors.As(err, &broken), "%s: %v\n%s", w, err, file.text)
 		}
 	}
 }

@@ -143,9 +143,11 @@ func TestEveryHint(t *testing.T) {
 		many := manySamples(rng, n.descriptor)
 		programs := hintPrograms(n.descriptor)
 		source := everyHintSource(t, rng, n.descriptor, programs)
+		machines := slices.Concat(chance.Some(n.String(), []machine{runnable[0], runnable[2]}, 1),
+			chance.Some(n.String(), []machine{foreign[0], foreign[2]}, 1))
 		t.Run(n.String(), func(t *testing.T) {
 			requireHits(t, n, many)
-			for _, m := range []machine{runnable[0], runnable[2], foreign[0], foreign[2]} {
+			for _, m := range machines {
 				t.Run(m.String(), func(t *testing.T) {
 					run, samples := runner(t, compileText(t, source, m), n, m), many
 					if m.big {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/chance"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/rewrite"
 )
@@ -155,6 +157,50 @@ func nics(t testing.TB) []nic {
 	}
 	return out
 }
+
+// few picks of all NICs, or of all walks, those that a test of one of many programs is
+// about: the invented one, which comes first and gives every hint, and n-1 others, by
+// the program's name (chance.Some). Tests of hints go through all of them.
+func few[T any](program string, all []T, n int) []T {
+	return append(slices.Clone(all[:1]), chance.Some(program, all[1:], n-1)...)
+}
+
+// How many are picked for each shape on each machine. TestFewAreEnough has what comes
+// of it.
+const (
+	nicsPerShape  = 6
+	walksPerShape = 12
+)
+
+// Every NIC meets many shapes, and so does every walk.
+func TestFewAreEnough(t *testing.T) {
+	met := map[string]int{}
+	shapes, nics, walks := sources(t, "shapes"), nics(t), walks(t, chance.Rand(t))
+	var names []string
+	for _, n := range nics {
+		names = append(names, n.String())
+	}
+	for _, w := range walks {
+		names = append(names, w.String())
+	}
+	for _, path := range shapes {
+		for _, m := range []machine{runnable[2], foreign[3]} {
+			for _, n := range few(shapeOn(path, m), nics, nicsPerShape) {
+				met[n.String()]++
+			}
+		}
+		for _, w := range few(shapeOn(path, foreign[2]), walks, walksPerShape) {
+			met[w.String()]++
+		}
+	}
+	for _, name := range names {
+		t.Logf("%s: %d", name, met[name])
+		require.Greater(t, met[name], len(shapes)/16, name)
+	}
+}
+
+// shapeOn names a shape on a machine.
+func shapeOn(path string, m machine) string { return shapeName(path) + "/" + m.String() }
 
 // needKernel skips a test where programs can not be run.
 var needKernel = func() func(testing.TB) {

@@ -62,7 +62,7 @@ func TestProverOnMutants(t *testing.T) {
 	rng := chance.Rand(t)
 	const each = 8
 	var found, proved, undecided int
-	for _, n := range nics(t) {
+	for _, n := range chance.Some(fmt.Sprint(rng.Uint64()), nics(t), 8) { // others in each run
 		source := everyHintSource(t, rng, n.descriptor, hintPrograms(n.descriptor))
 		packets := samples(rng, n.descriptor)
 		for _, m := range []machine{runnable[2], foreign[2]} {
@@ -128,7 +128,7 @@ func TestProverOnWalkMutants(t *testing.T) {
 	rng := chance.Rand(t)
 	const each = 6
 	var refused, proved int
-	for i, w := range walks(t, rng) {
+	for i, w := range chance.Some(fmt.Sprint(rng.Uint64()), walks(t, rng), 20) {
 		m := []machine{runnable[2], foreign[2]}[i%2]
 		programs := hintPrograms(w.descriptor)
 		p := hintProgram{"two", false, programs[0].Hints[:min(2, len(programs[0].Hints))]}
