@@ -24,7 +24,7 @@ func Names() []string {
 
 // Shipped returns the layout of a NIC by its name or by an alias. It is read
 // anew each time, so the caller owns it. The error for a name that is not there
-// is an *UnknownNICError.
+// is an *UnknownNICError, or an *UnsupportedNICError where it is known why not.
 func Shipped(nic string) (*Layout, error) {
 	names := Names()
 	if slices.Contains(names, nic) {
@@ -41,6 +41,9 @@ func Shipped(nic string) (*Layout, error) {
 			return l, nil
 		}
 		known = append(known, l.Aliases...)
+	}
+	if err := unsupported(nic); err != nil {
+		return nil, err
 	}
 	unknown.Nearest = nearest(strings.ToLower(nic), known)
 	return nil, unknown

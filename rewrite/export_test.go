@@ -7,6 +7,8 @@ import (
 	"github.com/hintjit/hintjit/verifier"
 )
 
+var ForDriver = forDriver
+
 // EachPass runs the passes over an object up to the check, and shows what each has
 // left of the unit, with what the check would ask of it in the end.
 func EachPass(in []byte, opts Options, after func(pass string, u *code.Unit, rules verifier.Options) error) error {

@@ -27,10 +27,16 @@ func ForInterface(name string) (Options, error) {
 	if err := dev.Suitable(); errors.As(err, &unsuitable) {
 		return Options{}, &UnsupportedError{Insn: -1, Msg: unsuitable.Error(), Help: unsuitable.Help}
 	}
-	for _, driver := range dev.Drivers() {
+	return forDriver(dev.Name, dev.Drivers())
+}
+
+// forDriver returns the options for an interface whose driver goes by these names.
+func forDriver(name string, drivers []string) (Options, error) {
+	var never *layouts.UnsupportedNICError
+	for _, driver := range drivers {
 		_, err := layouts.Shipped(driver)
 		var unknown *layouts.UnknownNICError
-		if errors.As(err, &unknown) {
+		if errors.As(err, &unknown) || errors.As(err, &never) {
 			continue
 		}
 		opts := Options{NIC: driver}
@@ -39,8 +45,11 @@ func ForInterface(name string) (Options, error) {
 		}
 		return opts, err
 	}
+	if never != nil {
+		return Options{}, &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("interface %s: %v", name, never)}
+	}
 	return Options{}, &UnsupportedError{Insn: -1,
 		Msg: fmt.Sprintf("interface %s: its driver is %s, and the layouts are for %s",
-			dev.Name, strings.Join(dev.Drivers(), " or "), strings.Join(layouts.Names(), ", ")),
+			name, strings.Join(drivers, " or "), strings.Join(layouts.Names(), ", ")),
 		Help: "another driver needs a layout of its own, in Options.Layout or by --layout FILE.yaml"}
 }

@@ -3,6 +3,7 @@ package rewrite_test
 import (
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"github.com/stretchr/testify/require"
 
 	"github.com/hintjit/hintjit/internal/nstest"
@@ -23,6 +24,15 @@ func TestForInterface(t *testing.T) {
 	require.ErrorAs(t, err, &unsupported)
 	require.ErrorContains(t, err, "interface br0: a bridge takes packets from its ports")
 	require.Equal(t, "load it on the ports", unsupported.Help)
+
+	_, err = rewrite.Collection(&ebpf.CollectionSpec{}, rewrite.Options{NIC: "tun"})
+	require.ErrorAs(t, err, &unsupported)
+	require.ErrorContains(t, err, "tun can not be supported: ")
+	_, err = rewrite.ForDriver("eth9", []string{"genet", "bcmgenet"})
+	require.ErrorAs(t, err, &unsupported)
+	require.ErrorContains(t, err, "interface eth9: bcmgenet can not be supported: ")
+	_, err = rewrite.ForDriver("eth9", []string{"genet", "virtio_net"})
+	require.NotErrorAs(t, err, &unsupported)
 
 	opts, err := rewrite.ForInterface(nstest.Device)
 	if _, unknown := layouts.Shipped("veth"); unknown != nil {

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"sort"
@@ -48,6 +49,10 @@ func layoutOf(opts Options) (*layouts.Layout, error) {
 		return nil, usagef("no NIC named: want one of %s", strings.Join(layouts.Names(), ", "))
 	}
 	l, err := layouts.Shipped(opts.NIC)
+	var never *layouts.UnsupportedNICError
+	if errors.As(err, &never) {
+		return nil, &UnsupportedError{Insn: -1, Msg: never.Error()}
+	}
 	if err != nil {
 		return nil, &UsageError{err.Error()}
 	}

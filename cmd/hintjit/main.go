@@ -155,6 +155,7 @@ func hintFor(err error) string {
 		hinted      *hintedError
 		unsupported *rewrite.UnsupportedError
 		nic         *layouts.UnknownNICError
+		never       *layouts.UnsupportedNICError
 		unsuitable  *netdev.UnsuitableError
 		pin         *netdev.PinError
 	)
@@ -169,7 +170,7 @@ func hintFor(err error) string {
 		return unsuitable.Help
 	case errors.As(err, &pin):
 		return pin.Help
-	case errors.As(err, &nic):
+	case errors.As(err, &nic), errors.As(err, &never):
 		return "hintjit nics lists what is supported"
 	}
 	return ""
