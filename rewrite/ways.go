@@ -9,7 +9,7 @@ type Way struct {
 	Lacks string
 	// Err is what of its steps the kernel does not have.
 	Err error
-	// Missing are the places beside a descriptor that the walk does not come by, or
+	// Missing are the places beside its descriptor that the walk does not come by, or
 	// that the kernel does not have.
 	Missing []string
 }
@@ -38,11 +38,10 @@ func Ways(l *layouts.Layout, k *Kernel) ([]Way, error) {
 
 // missing lists the places that a way does not come by.
 func (r *walkReach) missing(l *layouts.Layout, w *route) (places []string) {
-	for _, d := range l.Descriptors {
-		for i := range d.State {
-			if s := &d.State[i]; !r.reaches(w, s) {
-				places = append(places, s.At.String())
-			}
+	d := l.LeadsTo(w.Walk)
+	for i := range d.State {
+		if s := &d.State[i]; !r.reaches(w, s) {
+			places = append(places, s.At.String())
 		}
 	}
 	return places

@@ -58,6 +58,7 @@ programs that read the receive descriptor of one NIC.`,
   hintjit explain prog.o --nic i40e     say what the verifier's log on standard input means
   hintjit nics                          list the NICs that are supported
   hintjit nics i40e                     show where i40e keeps each hint
+  hintjit layout check my-nic.yaml      look for faults in a layout of one's own
   hintjit demo                          rewrite and run a bundled example`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -78,7 +79,7 @@ programs that read the receive descriptor of one NIC.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(cmd.CommandPath()+" --help lists the flags", "%w", err)
 	})
-	root.AddCommand(rewriteCommand(), verifyCommand(), loadCommand(), explainCommand(), selftestCommand(), nicsCommand(), demoCommand(), versionCommand())
+	root.AddCommand(rewriteCommand(), verifyCommand(), loadCommand(), explainCommand(), selftestCommand(), nicsCommand(), layoutCommand(), demoCommand(), versionCommand())
 	return root
 }
 

@@ -124,6 +124,7 @@ func TestTerminal(t *testing.T) {
 func TestWidth(t *testing.T) {
 	for _, args := range [][]string{
 		{"nics"}, {"nics", "i40e"}, {"nics", "i40e", "--descriptor", "wb32"}, {"nics", "ice"}, {"nics", "mlx5"},
+		{"nics", "ixgbe", "--draw"}, {"layout", "check", "../../layouts/ixgbe.yaml"}, {"layout", "check", "--help"},
 		{"--help"}, {"rewrite", "--help"}, {"load", "--help"}, {"nics", "--help"}, {"demo", "--help"}, {"version", "--help"},
 	} {
 		var stdout, stderr strings.Builder

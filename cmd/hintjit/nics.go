@@ -10,20 +10,33 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hintjit/hintjit/layouts"
+	"github.com/hintjit/hintjit/layouts/draw"
 )
 
+// nicsFlags is what the user asked of "hintjit nics".
+type nicsFlags struct {
+	nic        string
+	descriptor string
+	layout     string
+	draw       string
+}
+
 func nicsCommand() *cobra.Command {
-	var descriptor string
+	var f nicsFlags
 	cmd := &cobra.Command{
 		Use:   "nics [NIC]",
 		Short: "list the supported NICs, or show where one keeps each hint",
 		Long: `Without an argument, list the supported NICs. With one, show every hint that the
 NIC gives: its type, where in the descriptor it is, when it is valid, and the
 source that says so. Bits are written as in datasheets: w1[37:30] is bits 37 to
-30 of word 1, both counted from 0.`,
+30 of word 1, both counted from 0. With --draw, draw the descriptor as datasheets
+do: 32 bits a row, the most significant on the left.`,
 		Example: `  hintjit nics
   hintjit nics i40e
-  hintjit nics i40e --descriptor wb32`,
+  hintjit nics i40e --descriptor wb32
+  hintjit nics i40e --draw
+  hintjit nics i40e --draw=svg >i40e.svg
+  hintjit nics --layout my-nic.yaml --draw`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError("hintjit nics [NIC]", "nics: one argument too many: %q", args[1])
@@ -32,16 +45,65 @@ source that says so. Bits are written as in datasheets: w1[37:30] is bits 37 to
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return showNIC(cmd.OutOrStdout(), args[0], descriptor)
+				f.nic = args[0]
 			}
-			if descriptor != "" {
-				return usageError("hintjit nics NIC --descriptor "+descriptor, "--descriptor %s: of which NIC?", descriptor)
-			}
-			return listNICs(cmd.OutOrStdout())
+			return f.run(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&descriptor, "descriptor", "", "show only the descriptor of this `NAME`")
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.descriptor, "descriptor", "", "show only the descriptor of this `NAME`")
+	flags.StringVar(&f.draw, "draw", "", "draw the descriptor `AS` text or svg (default text)")
+	flags.Lookup("draw").NoOptDefVal = "text"
+	flags.StringVar(&f.layout, "layout", "", "take the NIC's layout from `FILE.yaml`")
 	return cmd
+}
+
+func (f *nicsFlags) run(w io.Writer) error {
+	if f.nic == "" && f.layout == "" {
+		if f.descriptor != "" {
+			return usageError("hintjit nics NIC --descriptor "+f.descriptor, "--descriptor %s: of which NIC?", f.descriptor)
+		}
+		if f.draw != "" {
+			return usageError("hintjit nics NIC --draw="+f.draw, "--draw: which NIC?")
+		}
+		return listNICs(w)
+	}
+	layout, err := f.read()
+	if err != nil {
+		return err
+	}
+	shown, err := layout.Descriptor(f.descriptor)
+	if err != nil {
+		return usageError("", "%w", err)
+	}
+	switch f.draw {
+	case "":
+		showNIC(w, layout, shown)
+		return nil
+	case "text":
+		writeWrapped(w, layout.NIC+": ", layout.Doc)
+		fmt.Fprintln(w)
+		describe(w, shown)
+		fmt.Fprintf(w, "\n%s", draw.Text(shown))
+		return nil
+	case "svg":
+		_, err := w.Write(draw.SVG(shown))
+		return err
+	}
+	return usageError("", "--draw=%s: want text or svg", f.draw)
+}
+
+// read returns the layout in the user's file, or the one that is shipped.
+func (f *nicsFlags) read() (*layouts.Layout, error) {
+	if f.layout == "" {
+		return layouts.Shipped(f.nic)
+	}
+	layout, err := loadLayout(f.layout)
+	if err == nil && f.nic != "" && !isFor(layout, f.nic) {
+		return nil, usageError("leave "+f.nic+" away", "%s: the layout %s is for %s", f.nic, f.layout, layout.NIC)
+	}
+	return layout, err
 }
 
 func listNICs(w io.Writer) error {
@@ -73,15 +135,7 @@ func orDash(s string) string {
 	return s
 }
 
-func showNIC(w io.Writer, nic, descriptor string) error {
-	layout, err := layouts.Shipped(nic)
-	if err != nil {
-		return err
-	}
-	shown, err := layout.Descriptor(descriptor)
-	if err != nil {
-		return usageError("", "%w", err)
-	}
+func showNIC(w io.Writer, layout *layouts.Layout, shown *layouts.Descriptor) {
 	writeWrapped(w, layout.NIC+": ", layout.Doc)
 	for i, d := range layout.Descriptors {
 		prefix := "  descriptor " + d.Name
@@ -97,7 +151,25 @@ func showNIC(w io.Writer, nic, descriptor string) error {
 	showDescriptor(w, layout, shown)
 	showNever(w, layout, shown)
 	showWalks(w, layout.WalksTo(shown))
-	return nil
+	showKfuncs(w, layout)
+}
+
+// showKfuncs tells what mainline kernels themselves answer for the NIC.
+func showKfuncs(w io.Writer, layout *layouts.Layout) {
+	kfuncs, err := layouts.MainlineKfuncs()
+	if err != nil { // it comes with the program
+		panic(err)
+	}
+	var parts []string
+	since := kfuncs.Of(layout)
+	for _, k := range layouts.KfuncHints {
+		if since[k.Name] != "" {
+			parts = append(parts, fmt.Sprintf("%s from %s on", k.Name, since[k.Name]))
+		}
+	}
+	if len(parts) > 0 {
+		writeWrapped(w, "\n  metadata kfuncs of mainline kernels: ", strings.Join(parts, ", "))
+	}
 }
 
 // showWalks tells by which ways the descriptor is found, and on which kernels.
@@ -126,11 +198,21 @@ func showWalks(w io.Writer, walks []*layouts.Walk) {
 	}
 }
 
-func showDescriptor(w io.Writer, layout *layouts.Layout, d *layouts.Descriptor) {
+// describe says what a descriptor is made of.
+func describe(w io.Writer, d *layouts.Descriptor) {
 	fmt.Fprintf(w, "%s\n", d.Name)
-	if d.Size > 0 {
-		fmt.Fprintf(w, "  %d bytes in %s words, %s\n", d.Size, d.Word, d.Type)
+	if d.Size == 0 {
+		return
 	}
+	fmt.Fprintf(w, "  %d bytes in %s words", d.Size, d.Word)
+	if d.Type != "" {
+		fmt.Fprintf(w, ", %s", d.Type)
+	}
+	fmt.Fprintln(w)
+}
+
+func showDescriptor(w io.Writer, layout *layouts.Layout, d *layouts.Descriptor) {
+	describe(w, d)
 	if len(d.Ready) > 0 {
 		writeWrapped(w, "  every hint needs ", conditions(d.Ready))
 	}
