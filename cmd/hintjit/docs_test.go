@@ -29,8 +29,23 @@ libbpf: failed to load object 'prog.i40e.o'
 Error: failed to load object file
 `
 
+// ownLayout is a layout of one's own with two faults.
+const ownLayout = `nic: my-nic
+descriptors:
+  - name: completion
+    size: 16
+    word: le32
+    ready: [done]
+    fields:
+      done:   w3[31]
+      hash:   w0
+      hashed: w1[3-0]
+    hints:
+      rx_hash: {from: hash, when: [hased != 0]}
+`
+
 // TestDocument runs the commands that docs/command.md shows, one after the other
-// in a directory that holds an example as prog.o, and refusedLog, and compares.
+// in a directory that holds an example as prog.o, refusedLog and ownLayout, and compares.
 func TestDocument(t *testing.T) {
 	file, err := filepath.Abs("../../docs/command.md")
 	require.NoError(t, err)
@@ -42,6 +57,7 @@ func TestDocument(t *testing.T) {
 	require.NoError(t, os.WriteFile("prog.o", object, 0o666))
 	require.NoError(t, os.WriteFile("notes.txt", []byte("not an object\n"), 0o666))
 	require.NoError(t, os.WriteFile("log.txt", []byte(refusedLog), 0o666))
+	require.NoError(t, os.WriteFile("my-nic.yaml", []byte(ownLayout), 0o666))
 
 	commands := 0
 	now := shown.ReplaceAllStringFunc(string(document), func(block string) string {
