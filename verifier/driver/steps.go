@@ -1,6 +1,10 @@
 package driver
 
-import "github.com/hintjit/hintjit/layouts"
+import (
+	"slices"
+
+	"github.com/hintjit/hintjit/layouts"
+)
 
 // step makes a step of the walk come to what it should; a check that is broken
 // does not hold.
@@ -21,6 +25,9 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 		b.at[s.Name] = b.room()
 		b.put(s.A, b.at[s.Name]-n)
 	case layouts.Sub64:
+		if _, stands := b.stands(s.A); !stands && s.A.Loads() && b.masks(s.Name) { // a ring's entries
+			b.put(s.A, 2<<b.rng.IntN(6))
+		}
 		from := b.number(s.A)
 		v, ok := b.wanted(s.Name)
 		if ok && s.B.Kind == layouts.MemberValue {
@@ -61,6 +68,14 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 		}
 		b.put(a, v)
 	}
+}
+
+// masks tells whether a value is what an index in a ring is masked with: one less
+// than a power of two.
+func (b *memory) masks(name string) bool {
+	return slices.ContainsFunc(b.Kernel.Walk.Steps, func(s layouts.Step) bool {
+		return s.Op == layouts.And64 && s.B.Kind == layouts.Named && s.B.Value == name
+	})
 }
 
 // bits is what mask leaves of an operand, moved down by shift; where the record
