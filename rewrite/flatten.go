@@ -55,8 +55,12 @@ func (t *target) flattened(d *layouts.Descriptor, h *layouts.Hint) (flat layouts
 			return flat, false
 		}
 		m := &layouts.ValueMap{Name: h.Name + "_at_once", Values: map[uint64]uint64{}}
+		alternatives := slices.Clone(h.Alternatives)
+		for i := range alternatives {
+			alternatives[i].When = without(alternatives[i].When, common)
+		}
 		for key := range uint64(1) << f.Width() {
-			if v, holds := t.firstOf(h.Alternatives, common, deposit(key, mask)); holds {
+			if v, holds := t.firstOf(alternatives, deposit(key, mask)); holds {
 				m.Values[key] = v
 			}
 		}
@@ -85,13 +89,12 @@ func deposit(key, mask uint64) (word uint64) {
 	return word
 }
 
-// firstOf is the value of the first alternative that holds in a word, the common
-// conditions aside.
-func (t *target) firstOf(as []layouts.Alternative, common []layouts.Condition, word uint64) (v uint64, ok bool) {
+// firstOf is the value of the first alternative that holds in a word.
+func (t *target) firstOf(as []layouts.Alternative, word uint64) (v uint64, ok bool) {
 	for i := range as {
 		a := &as[i]
 		fails := func(c layouts.Condition) bool { return slices.Contains(c.Values, in(word, c.Field)) == c.Not }
-		if slices.ContainsFunc(without(a.When, common), fails) {
+		if slices.ContainsFunc(a.When, fails) {
 			continue
 		}
 		v, ok = a.Value, true
