@@ -32,8 +32,23 @@ func drawn(t *testing.T) map[string]*layouts.Descriptor {
 			all[l.NIC+"."+d.Name] = d
 		}
 	}
+	crowded, err := layouts.Load("crowded", []byte(crowded()))
+	require.NoError(t, err)
+	all["crowded"] = crowded.Descriptors[0]
 	require.Greater(t, len(all), 10)
 	return all
+}
+
+// crowded is a layout with as many fields as there may be, none of which has room
+// for its name.
+func crowded() string {
+	var b strings.Builder
+	b.WriteString("nic: crowded\ndescriptors:\n  - {name: d, size: 8, word: be64, ready: [field_0], fields: {")
+	for f := range 64 {
+		fmt.Fprintf(&b, "field_%d: \"w0[%d]\", ", f, f)
+	}
+	b.WriteString("}}\n")
+	return b.String()
 }
 
 // requireOwners holds a picture against Field.Value: the field in whose place a
