@@ -30,6 +30,9 @@ func Shipped(nic string) (*Layout, error) {
 	if slices.Contains(names, nic) {
 		return load(nic)
 	}
+	if err := unsupported(nic); err != nil {
+		return nil, err
+	}
 	unknown := &UnknownNICError{Name: nic, Known: names}
 	known := slices.Clone(names)
 	for _, name := range names {
@@ -41,9 +44,6 @@ func Shipped(nic string) (*Layout, error) {
 			return l, nil
 		}
 		known = append(known, l.Aliases...)
-	}
-	if err := unsupported(nic); err != nil {
-		return nil, err
 	}
 	unknown.Nearest = nearest(strings.ToLower(nic), known)
 	return nil, unknown
@@ -66,10 +66,9 @@ type UnknownNICError struct {
 }
 
 func (e *UnknownNICError) Error() string {
-	guess := ""
 	if e.Nearest != "" {
-		guess = fmt.Sprintf("did you mean %s? ", e.Nearest)
+		return fmt.Sprintf("unknown NIC %s: did you mean %s?", quote(e.Name), e.Nearest)
 	}
-	return fmt.Sprintf("unknown NIC %s: %sknown are %s; another needs a layout file of its own",
-		quote(e.Name), guess, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("unknown NIC %s: known are %s; another needs a layout file of its own",
+		quote(e.Name), strings.Join(e.Known, ", "))
 }

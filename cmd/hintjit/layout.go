@@ -135,6 +135,7 @@ func tellLayout(w io.Writer, l *layouts.Layout) {
 			text += ", and its own " + strings.Join(own, ", ")
 		}
 		writeWrapped(w, "  descriptor "+d.Name+": ", text)
+		tellFields(w, d)
 	}
 	var walks []string
 	for _, walk := range l.Walks {
@@ -165,6 +166,40 @@ func tellLayout(w io.Writer, l *layouts.Layout) {
 	}
 	if len(silent) > 0 {
 		writeWrapped(w, "  neither given nor in never, with the reason: ", strings.Join(silent, ", "))
+	}
+}
+
+// tellFields names the fields that a reader would ask about. What came by extends
+// is told where it stands.
+func tellFields(w io.Writer, d *layouts.Descriptor) {
+	used := map[*layouts.Field]bool{}
+	for _, c := range d.Ready {
+		used[c.Field] = true
+	}
+	for _, h := range d.Hints {
+		for i := range h.Alternatives {
+			for _, f := range h.Alternatives[i].Fields() {
+				used[f] = true
+			}
+		}
+	}
+	var idle, sourceless []string
+	for _, f := range d.Fields {
+		if f.Pos.Line < d.Pos.Line {
+			continue
+		}
+		if !used[f] {
+			idle = append(idle, f.Name)
+		}
+		if f.Source == "" {
+			sourceless = append(sourceless, f.Name)
+		}
+	}
+	if len(idle) > 0 {
+		writeWrapped(w, "    fields that no hint uses: ", strings.Join(idle, ", "))
+	}
+	if len(sourceless) > 0 {
+		writeWrapped(w, "    fields without a source: ", strings.Join(sourceless, ", "))
 	}
 }
 
