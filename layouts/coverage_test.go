@@ -216,13 +216,13 @@ func wrapWords(b *strings.Builder, indent, words string) {
 			b.WriteString("\n" + indent)
 			column = len(indent)
 		default:
-			b.WriteByte(' ')
+			b.WriteString(" ")
 			column++
 		}
 		b.WriteString(word)
 		column += len(word)
 	}
-	b.WriteByte('\n')
+	b.WriteString("\n")
 }
 
 const (

@@ -30,7 +30,8 @@ func nicsCommand() *cobra.Command {
 NIC gives: its type, where in the descriptor it is, when it is valid, and the
 source that says so. Bits are written as in datasheets: w1[37:30] is bits 37 to
 30 of word 1, both counted from 0. With --draw, draw the descriptor as datasheets
-do: 32 bits a row, the most significant on the left.`,
+do: 32 bits a row, the most significant on the left. Of a driver that can not be
+supported, tell why.`,
 		Example: `  hintjit nics
   hintjit nics i40e
   hintjit nics i40e --descriptor wb32

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -100,26 +101,23 @@ func TestText(t *testing.T) {
 				letters[m[1]] = m[2]
 			}
 			rows := map[int]string{}
-			var gap [2]int
 			before := ""
 			for line := range strings.Lines(picture) {
 				line = strings.TrimRight(line, "\n")
 				if len(line) < margin {
 					continue
 				}
-				var offset int
 				if m := textRow.FindStringSubmatch(line[:margin]); m != nil {
-					fmt.Sscan(m[1], &offset)
+					offset := decimal(t, m[1])
 					if strings.Trim(before[margin:], " +") == "" { // goes on with what is above
 						line = rows[offset-4]
 					}
 					rows[offset] = line
 				}
 				if m := textGap.FindStringSubmatch(line); m != nil {
-					fmt.Sscan(line[:margin], &gap[0])
-					fmt.Sscan(m[1], &gap[1])
-					for i := range gap[1] / 4 {
-						rows[gap[0]+4*i] = strings.Repeat(" ", margin) + "|" + strings.Repeat(" ", 63) + "|"
+					from := decimal(t, strings.TrimSpace(line[:margin]))
+					for i := range decimal(t, m[1]) / 4 {
+						rows[from+4*i] = strings.Repeat(" ", margin) + "|" + strings.Repeat(" ", 63) + "|"
 					}
 				}
 				before = line
@@ -148,6 +146,13 @@ func TestText(t *testing.T) {
 	}
 }
 
+func decimal(t *testing.T, digits string) int {
+	t.Helper()
+	n, err := strconv.Atoi(digits)
+	require.NoError(t, err)
+	return n
+}
+
 type element struct {
 	X      int    `xml:"x,attr"`
 	Y      int    `xml:"y,attr"`
@@ -170,9 +175,7 @@ func TestSVG(t *testing.T) {
 			var lefts, tops []int // of rows, by what stands left of them
 			for _, text := range image.Texts {
 				if text.X == 30 {
-					var offset int
-					fmt.Sscan(text.Text, &offset)
-					lefts, tops = append(lefts, offset), append(tops, text.Y)
+					lefts, tops = append(lefts, decimal(t, text.Text)), append(tops, text.Y)
 				}
 			}
 			requireOwners(t, d, func(offset, column int) (string, bool) {
