@@ -108,8 +108,10 @@ func (f *nicsFlags) read() (*layouts.Layout, error) {
 }
 
 func listNICs(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NIC\tALIASES\tDESCRIPTORS\tHINTS\tHARDWARE")
+	var rows strings.Builder
+	docs := []string{"HARDWARE"}
+	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NIC\tALIASES\tDESCRIPTORS\tHINTS\t")
 	for _, name := range layouts.Names() {
 		layout, err := layouts.Shipped(name)
 		if err != nil {
@@ -123,10 +125,19 @@ func listNICs(w io.Writer) error {
 				hints[h.Name] = true
 			}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", layout.NIC, orDash(strings.Join(layout.Aliases, " ")),
-			strings.Join(descriptors, " "), len(hints), layout.Doc)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t\n", layout.NIC, orDash(strings.Join(layout.Aliases, " ")),
+			strings.Join(descriptors, " "), len(hints))
+		docs = append(docs, layout.Doc)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	i := 0
+	for row := range strings.Lines(rows.String()) {
+		writeWrapped(w, strings.TrimSuffix(row, "\n"), docs[i])
+		i++
+	}
+	return nil
 }
 
 func orDash(s string) string {
