@@ -183,6 +183,7 @@ func (c *coverage) summary() string {
 	wrapWords(&b, "", fmt.Sprintf("%d drivers, by the names that `ethtool -i` shows: %s.", len(names), strings.Join(names, ", ")))
 	last := c.kfuncs.Kernels[len(c.kfuncs.Kernels)-1]
 	fmt.Fprintf(&b, "\n| hint | drivers, on stock kernels | mainline's kfuncs (%s) |\n|---|---|---|\n", last)
+	var none []string
 	for _, h := range StandardHints {
 		walks, kfuncs := 0, 0
 		for _, l := range c.layouts {
@@ -195,13 +196,20 @@ func (c *coverage) summary() string {
 				kfuncs++
 			}
 		}
+		if walks == 0 && kfuncs == 0 {
+			none = append(none, "`"+h.Name+"`")
+			continue
+		}
 		fmt.Fprintf(&b, "| `%s` | %d | %d |\n", h.Name, walks, kfuncs)
 	}
 	own := 0
 	for _, l := range c.layouts {
 		own += len(c.own(l))
 	}
-	fmt.Fprintf(&b, "| of one NIC's own | %d hints | 0 |\n", own)
+	fmt.Fprintf(&b, "| of one NIC's own | %d hints | 0 |\n\n", own)
+	if len(none) > 0 {
+		wrapWords(&b, "", "No driver gives "+strings.Join(none, ", ")+" there.")
+	}
 	return b.String()
 }
 
