@@ -206,7 +206,7 @@ func (c *checker) hint(h *Hint, ready []Condition) {
 	for i := range h.Alternatives {
 		a := &h.Alternatives[i]
 		c.conditions(a.When, ready)
-		c.value(h, a)
+		c.value(h, a, slices.Concat(ready, a.When))
 		if i+1 < len(h.Alternatives) && len(a.When) == 0 && a.Map == nil {
 			c.errorf(h.Alternatives[i+1].Pos, "never tried: the alternative before it holds always")
 			break
@@ -215,8 +215,9 @@ func (c *checker) hint(h *Hint, ready []Condition) {
 }
 
 // value sees that what an alternative gives fits the hint's type. It follows the
-// largest value there can be through map and conversions.
-func (c *checker) value(h *Hint, a *Alternative) {
+// largest value there can be, and the smallest as far as it is needed, through map
+// and conversions.
+func (c *checker) value(h *Hint, a *Alternative, conditions []Condition) {
 	if h.Decl.Bytes == 0 {
 		return
 	}
@@ -229,18 +230,22 @@ func (c *checker) value(h *Hint, a *Alternative) {
 		return
 	}
 	width := a.From.Width()
-	largest := ones(width)
+	smallest, largest := least(a.From, conditions), ones(width)
 	what := fmt.Sprintf("field %s has %s: take fewer bits, shr or map it", a.From.Name, plural(width, "bit"))
 	if a.Map != nil {
 		if !c.mapped(a) {
 			return
 		}
-		largest = c.rangeOf(a.Map).maxValue
+		smallest, largest = 0, c.rangeOf(a.Map).maxValue
 		what = fmt.Sprintf("map %s gives %#x", a.Map.Name, largest)
 	}
 	for _, conv := range a.Convert {
 		var ok bool
-		if largest, ok = conv.largest(largest); !ok {
+		if conv.Op == Sub && conv.With == nil && conv.Arg <= smallest { // nothing wraps
+			smallest, largest = smallest-conv.Arg, largest-conv.Arg
+		} else if largest, ok = conv.largest(largest); ok {
+			smallest = 0
+		} else {
 			c.errorf(a.Pos, "%v of %#x, which the value can be, does not fit", conv, largest)
 			return
 		}
@@ -249,6 +254,17 @@ func (c *checker) value(h *Hint, a *Alternative) {
 	if largest > limit {
 		c.errorf(a.Pos, "%s, %s", member, what)
 	}
+}
+
+// least is the smallest value that conditions leave a field, as far as there are
+// few below it.
+func least(f *Field, conditions []Condition) (v uint64) {
+	const few = 1 << 8
+	excluded := func(c Condition) bool { return c.Field == f && !c.holds(v) }
+	for v < few && slices.ContainsFunc(conditions, excluded) {
+		v++
+	}
+	return v
 }
 
 // mapped sees that the keys of an alternative's map are values of its field.
