@@ -10,27 +10,41 @@ import (
 // that it gives, where it gives one.
 type lengthCheck struct {
 	length *layouts.Field
+	more   int32               // what is to be added to it
 	when   []layouts.Condition // it is the frame's length then
 }
 
 // lengthOf finds the descriptor's word on the frame's length: hint pkt_len, as
-// long as it is a field's own value. ready holds already, or the word does not
-// matter.
+// long as it is a field's own value, or so many bytes more or less. ready holds
+// already, or the word does not matter.
 func lengthOf(d *layouts.Descriptor) *lengthCheck {
 	h := d.Hint("pkt_len")
 	if h == nil {
 		return nil
 	}
 	a := &h.Alternatives[0]
-	if a.From == nil || a.Map != nil || len(a.Convert) > 0 || len(a.From.Bits) != 1 {
+	if a.From == nil || a.Map != nil || len(a.From.Bits) != 1 {
 		return nil
+	}
+	more := int32(0)
+	for _, c := range a.Convert {
+		switch {
+		case c.With != nil || c.Arg > 1<<16:
+			return nil
+		case c.Op == layouts.Add:
+			more += int32(c.Arg)
+		case c.Op == layouts.Sub:
+			more -= int32(c.Arg)
+		default:
+			return nil
+		}
 	}
 	for _, c := range a.When {
 		if len(c.Field.Bits) != 1 {
 			return nil
 		}
 	}
-	return &lengthCheck{a.From, a.When}
+	return &lengthCheck{a.From, more, a.When}
 }
 
 // packetLength is under what name a walker keeps the packet's length.
@@ -95,6 +109,9 @@ func (k *walker) checkLength(value string) {
 	r := k.readField(k.strict.length)
 	want := k.use(layouts.Operand{Kind: layouts.Named, Value: packetLength})
 	k.e.ifImm(asm.JSLT, want, 0, over)
+	if k.strict.more != 0 {
+		k.e.op(asm.Add.Imm(r, k.strict.more))
+	}
 	k.e.ifReg(asm.JNE, r, want, k.none)
 	k.e.at(over)
 	k.unlend(r, want)
