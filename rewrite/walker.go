@@ -259,8 +259,14 @@ func (e *emitter) call(fn code.Ref, id int64) {
 	e.code = append(e.code, in)
 }
 
-// run1 makes the code of a step.
+// run1 makes the code of a step. Its operands' memory is entered before one of them
+// is in a register: a cast would take it away.
 func (k *walker) run1(s *layouts.Step) {
+	for _, o := range s.Operands() {
+		if _, known := k.at[key(o)]; o.Loads() && !known {
+			k.enter(o.Value)
+		}
+	}
 	switch s.Op {
 	case layouts.Require, layouts.Differ:
 		k.check(s)
