@@ -83,7 +83,7 @@ func candidates(d *layouts.Descriptor, desc []byte, w wish) [][]byte {
 		return list
 	}
 	for _, a := range hint.Alternatives {
-		values := []uint64{w.bits}
+		values := []uint64{unconverted(w.bits, a.Convert)}
 		if a.Map != nil {
 			values = slices.Sorted(maps.Keys(a.Map.Values))
 		}
@@ -97,6 +97,19 @@ func candidates(d *layouts.Descriptor, desc []byte, w wish) [][]byte {
 		}
 	}
 	return list
+}
+
+// unconverted is what comes to v by the conversions, as far as they add or take off.
+func unconverted(v uint64, conversions []layouts.Conversion) uint64 {
+	for _, c := range slices.Backward(conversions) {
+		switch {
+		case c.Op == layouts.Add:
+			v -= c.Arg
+		case c.Op == layouts.Sub && c.With == nil:
+			v += c.Arg
+		}
+	}
+	return v
 }
 
 // satisfy makes conditions hold.
