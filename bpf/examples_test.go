@@ -88,12 +88,28 @@ func reach(t *testing.T, nic string) rewrite.Reach {
 	return rewrite.Meta
 }
 
+// needWalk skips the test unless the running kernel has the NIC's driver, and a walk
+// for it.
+func needWalk(t *testing.T, object []byte, nic string) {
+	t.Helper()
+	k, err := rewrite.RunningKernel()
+	require.NoError(t, err)
+	_, _, err = rewrite.Object(object, rewrite.Options{NIC: nic, Reach: rewrite.Walk, Kernel: k})
+	if unsupported := new(rewrite.UnsupportedError); errors.As(err, &unsupported) {
+		t.Skip(err)
+	}
+}
+
 // load rewrites an example and loads it into the kernel.
 func load(t *testing.T, name, nic string) *ebpf.Collection {
 	t.Helper()
 	object, err := bpf.Example(name, binary.NativeEndian)
 	require.NoError(t, err)
-	out, _, err := rewrite.Object(object, rewrite.Options{NIC: nic, Reach: reach(t, nic)})
+	how := reach(t, nic)
+	if how == rewrite.Walk {
+		needWalk(t, object, nic)
+	}
+	out, _, err := rewrite.Object(object, rewrite.Options{NIC: nic, Reach: how})
 	require.NoError(t, err)
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(out))
 	require.NoError(t, err)
