@@ -77,11 +77,12 @@ func samples(rng *rand.Rand, d *layouts.Descriptor) []sample {
 	for range 3 {
 		add(nil)
 		add(randomBytes(rng, d.Size))
-		add(any()[:rng.IntN(d.Size/4)*4])                          // too short
-		add(append(any(), randomBytes(rng, 4*rng.IntN(8))...))     // longer
-		add(append(any(), randomBytes(rng, longest-d.Size)[:]...)) // as long as may be
-		add(append(make([]byte, d.Size), randomBytes(rng, 4)...))  // no descriptor
-		add(append(randomBytes(rng, 4), any()[:d.Size-4]...))      // not where it should be
+		add(any()[:rng.IntN(d.Size/4)*4])                                     // too short
+		add(append(any(), randomBytes(rng, 4*rng.IntN(8))...))                // longer
+		record := any()                                                       // with what a walk finds beside the descriptor
+		add(append(record, randomBytes(rng, max(longest-len(record), 0))...)) // as long as may be
+		add(append(make([]byte, d.Size), randomBytes(rng, 4)...))             // no descriptor
+		add(append(randomBytes(rng, 4), any()[:d.Size-4]...))                 // not where it should be
 	}
 	return out
 }
