@@ -92,7 +92,7 @@ func everyHintSource(t testing.TB, rng *rand.Rand, d *layouts.Descriptor, progra
 
 // A hint is met and missed at least this often in a test.
 const (
-	descriptors = 2000
+	descriptors = 3000
 	enough      = 50
 )
 
