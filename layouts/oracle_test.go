@@ -30,6 +30,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"ice", "flex"},
 	{"igb", "adv"},
 	{"ixgbe", "adv"},
+	{"ixgbevf", "adv"},
 	{"mlx5_core", "cqe64"},
 	{"veth", "skb"},
 	{"vif", "rsp"},
