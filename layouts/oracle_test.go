@@ -29,6 +29,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"i40e", "wb32"},
 	{"ice", "flex"},
 	{"igb", "adv"},
+	{"igc", "adv"},
 	{"ixgbe", "adv"},
 	{"ixgbevf", "adv"},
 	{"mlx5_core", "cqe64"},
