@@ -33,6 +33,8 @@ var forms = []struct{ nic, descriptor string }{
 	{"ixgbe", "adv"},
 	{"ixgbevf", "adv"},
 	{"mlx5_core", "cqe64"},
+	{"st_gmac", "gmac4"},
+	{"st_xgmac", "xgmac"},
 	{"veth", "skb"},
 	{"vif", "rsp"},
 	{"virtio_net", "hdr"},
