@@ -32,6 +32,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"igc", "adv"},
 	{"ixgbe", "adv"},
 	{"ixgbevf", "adv"},
+	{"mlx4_en", "cqe"},
 	{"mlx5_core", "cqe64"},
 	{"st_gmac", "gmac4"},
 	{"st_xgmac", "xgmac"},

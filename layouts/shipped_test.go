@@ -40,7 +40,7 @@ func TestShipped(t *testing.T) {
 }
 
 func TestUnknownNIC(t *testing.T) {
-	for name, near := range map[string]string{"i40": "i40e", "mlx4": "mlx5", "ICE": "ice", "": "", "e1000z": "", "mlx5-core": "mlx5_core"} {
+	for name, near := range map[string]string{"i40": "i40e", "mlx55": "mlx5", "ICE": "ice", "": "", "e1000z": "", "mlx5-core": "mlx5_core"} {
 		_, err := Shipped(name)
 		var unknown *UnknownNICError
 		require.ErrorAs(t, err, &unknown, name)
