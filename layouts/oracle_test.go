@@ -28,6 +28,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
 	{"ice", "flex"},
+	{"idpf", "splitq"},
 	{"igb", "adv"},
 	{"igc", "adv"},
 	{"ixgbe", "adv"},
