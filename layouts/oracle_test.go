@@ -25,6 +25,7 @@ import (
 
 // forms are the descriptors with an oracle.
 var forms = []struct{ nic, descriptor string }{
+	{"fsl_enetc", "rxbd"},
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
 	{"ice", "flex"},
