@@ -25,6 +25,8 @@ import (
 
 // forms are the descriptors with an oracle.
 var forms = []struct{ nic, descriptor string }{
+	{"fbnic", "buff"},
+	{"fbnic", "meta"},
 	{"fsl_enetc", "rxbd"},
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
