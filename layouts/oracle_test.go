@@ -28,6 +28,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"fbnic", "buff"},
 	{"fbnic", "meta"},
 	{"fsl_enetc", "rxbd"},
+	{"atlantic", "wb"},
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
 	{"ice", "flex"},
