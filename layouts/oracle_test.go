@@ -266,19 +266,24 @@ func (s *sampler) fail(desc []byte, alternatives []Alternative, keep []Condition
 }
 
 // compared lists the numbers that the hints' conditions and maps compare a field
+// compared lists the numbers that conditions and maps compare a field
 // with, those beside them, and those that differ from them in the last bit there is.
 func (s *sampler) compared(f *Field) []uint64 {
 	var values []uint64
 	note := func(v uint64) { values = append(values, v-1, v, v+1, v^1<<(f.Width()-1)) }
-	for _, h := range s.d.Hints {
-		for _, a := range h.Alternatives {
-			for _, c := range a.When {
-				if c.Field == f {
-					for _, v := range c.Values {
-						note(v)
-					}
+	noteAll := func(conditions []Condition) {
+		for _, c := range conditions {
+			if c.Field == f {
+				for _, v := range c.Values {
+					note(v)
 				}
 			}
+		}
+	}
+	noteAll(s.d.Ready)
+	for _, h := range s.d.Hints {
+		for _, a := range h.Alternatives {
+			noteAll(a.When)
 			if a.From == f && a.Map != nil {
 				for _, v := range slices.Sorted(maps.Keys(a.Map.Values)) {
 					note(v)
