@@ -42,6 +42,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"st_gmac", "gmac4"},
 	{"st_xgmac", "xgmac"},
 	{"qede", "cqe"},
+	{"rvu_nicpf", "cqe"},
 	{"sfc", "prefix"},
 	{"veth", "skb"},
 	{"vif", "rsp"},
