@@ -64,7 +64,7 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 		}
 		v := b.number(other)
 		if broken != (s.Op == layouts.Differ) {
-			v += 1 + b.rng.Uint64N(1<<7)
+			v ^= 1 << b.rng.IntN(min(7, a.Int.Bits)) // differs in a bit that a has
 		}
 		b.put(a, v)
 	}
