@@ -41,6 +41,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"mlx5_core", "cqe64"},
 	{"st_gmac", "gmac4"},
 	{"st_xgmac", "xgmac"},
+	{"nfp", "rxd"},
 	{"qede", "cqe"},
 	{"rvu_nicpf", "cqe"},
 	{"sfc", "prefix"},
