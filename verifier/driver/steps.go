@@ -18,7 +18,7 @@ func (b *memory) step(s *layouts.Step, broken bool) {
 		}
 	case layouts.AddScaled:
 		n := b.number(s.B) * b.number(s.Factor)
-		if _, stands := b.stands(s.A); stands || !s.A.Loads() {
+		if _, stands := b.stands(s.A); stands || !s.A.Loads() || !s.A.Int.Pointer {
 			b.at[s.Name] = b.number(s.A) + n
 			return
 		}
