@@ -41,6 +41,8 @@ var forms = []struct{ nic, descriptor string }{
 	{"mlx5_core", "cqe64"},
 	{"st_gmac", "gmac4"},
 	{"st_xgmac", "xgmac"},
+	{"mtk_soc_eth", "rxd"},
+	{"mtk_soc_eth", "rxd_v2"},
 	{"nfp", "rxd"},
 	{"qede", "cqe"},
 	{"rvu_nicpf", "cqe"},
