@@ -38,6 +38,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"ixgbe", "adv"},
 	{"ixgbevf", "adv"},
 	{"mlx4_en", "cqe"},
+	{"lan966x_switch", "ifh"},
 	{"mlx5_core", "cqe64"},
 	{"st_gmac", "gmac4"},
 	{"st_xgmac", "xgmac"},
