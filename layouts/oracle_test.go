@@ -48,6 +48,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"qede", "cqe"},
 	{"rvu_nicpf", "cqe"},
 	{"sfc", "prefix"},
+	{"tsnep", "inline"},
 	{"veth", "skb"},
 	{"vif", "rsp"},
 	{"virtio_net", "hdr"},
