@@ -24,8 +24,6 @@ struct hw_atl_rxd_wb_s {
 #define HW_ATL_B0_RXD_WB_STAT2_EOP	     0x0002
 #define HW_ATL_B0_RXD_WB_STAT2_RSCCNT	     0xF000
 
-#define ATL_HW_CHIP_REVISION_A0 0x01000000U
-
 enum { /* RXDESC_TYPE_RSSTYPE */
 	RSSTYPE_NONE, RSSTYPE_IPV4 = 2, RSSTYPE_IPV6, RSSTYPE_IPV4_TCP, RSSTYPE_IPV6_TCP, RSSTYPE_IPV4_UDP,
 	RSSTYPE_IPV6_UDP,
@@ -47,7 +45,6 @@ struct aq_ring_buff_s {
 struct aq_ring_s {
 	u64 flags;
 	bool is_vlan_rx_strip;
-	u32 chip_features;
 	u32 queue_index;
 	u32 idx;
 };
@@ -102,8 +99,7 @@ static void describe(const char *form, const u8 *raw)
 	struct hw_atl_rxd_wb_s rxd_wb;
 	struct aq_ring_s ring = {
 		.flags = beside(raw + sizeof(rxd_wb), 0), .is_vlan_rx_strip = beside(raw + sizeof(rxd_wb), 1),
-		.chip_features = beside(raw + sizeof(rxd_wb), 2), .queue_index = beside(raw + sizeof(rxd_wb), 3),
-		.idx = beside(raw + sizeof(rxd_wb), 4),
+		.queue_index = beside(raw + sizeof(rxd_wb), 2), .idx = beside(raw + sizeof(rxd_wb), 3),
 	};
 	struct aq_ring_buff_s buff;
 	u32 type, pkt_type;
@@ -114,8 +110,6 @@ static void describe(const char *form, const u8 *raw)
 	type = le32toh(rxd_wb.type);
 	status = le16toh(rxd_wb.status);
 	if (!(status & 0x1U)) /* RxD is not done */
-		return;
-	if (ring.chip_features & ATL_HW_CHIP_REVISION_A0) /* hw_atl_ops_a0 */
 		return;
 
 	pkt_type = (type & HW_ATL_B0_RXD_WB_STAT_PKTTYPE) >> HW_ATL_B0_RXD_WB_STAT_PKTTYPE_SHIFT;
