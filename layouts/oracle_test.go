@@ -49,6 +49,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"rvu_nicpf", "cqe"},
 	{"sfc", "prefix"},
 	{"tsnep", "inline"},
+	{"mvneta", "rxd"},
 	{"netsec", "de"},
 	{"veth", "skb"},
 	{"vif", "rsp"},
