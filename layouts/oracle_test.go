@@ -50,6 +50,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"sfc", "prefix"},
 	{"tsnep", "inline"},
 	{"mvneta", "rxd"},
+	{"mvpp2", "pp22"},
 	{"netsec", "de"},
 	{"veth", "skb"},
 	{"vif", "rsp"},
