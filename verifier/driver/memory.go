@@ -53,7 +53,7 @@ func newMemory(p *Packet, m *verifier.Machine) (*memory, error) {
 // struct as well, and back to the start of what it may be a member of.
 func (k *Kernel) extent() (before, after int) {
 	const slack = 512 // beside a descriptor, and for sizes
-	inner, outer := 0, 0
+	inner, outer, behind := 0, 0, 0
 	for _, p := range k.Places {
 		if p.Integer {
 			inner = max(inner, p.Offset)
@@ -69,11 +69,11 @@ func (k *Kernel) extent() (before, after int) {
 			before = max(before, mostBytes)
 		case s.Op == layouts.And64 && s.B.Kind == layouts.Number && s.B.N>>63 == 1: // the start of a page
 			before = max(before, int(^s.B.N))
-		case s.B.Kind == layouts.SizeOf: // what lies behind a struct
-			outer = max(outer, k.Sizes[s.B.Member.Type]+int(s.B.N))
+		case s.B.Kind == layouts.SizeOf: // what lies behind a struct, which may have structs in it as well
+			behind = max(behind, k.Sizes[s.B.Member.Type]+int(s.B.N))
 		}
 	}
-	return before + slack, inner + outer + k.Descriptor.Size + slack
+	return before + slack, inner + outer + behind + k.Descriptor.Size + slack
 }
 
 // moveTo is what bpf_xdp_adjust_head does to the xdp_buff.
