@@ -29,6 +29,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"fbnic", "meta"},
 	{"fsl_enetc", "rxbd"},
 	{"atlantic", "wb"},
+	{"fsl_dpa", "ic"},
 	{"fsl_dpaa2_eth", "hwa"},
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
