@@ -31,6 +31,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"atlantic", "wb"},
 	{"fsl_dpa", "ic"},
 	{"fsl_dpaa2_eth", "hwa"},
+	{"ena", "cdesc"},
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
 	{"ice", "flex"},
