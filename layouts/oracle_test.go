@@ -32,6 +32,8 @@ var forms = []struct{ nic, descriptor string }{
 	{"fsl_dpa", "ic"},
 	{"fsl_dpaa2_eth", "hwa"},
 	{"ena", "cdesc"},
+	{"gve", "dqo"},
+	{"gve", "gqi"},
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
 	{"ice", "flex"},
