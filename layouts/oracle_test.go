@@ -34,6 +34,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"ena", "cdesc"},
 	{"gve", "dqo"},
 	{"gve", "gqi"},
+	{"hv_netvsc", "rsc"},
 	{"i40e", "wb16"},
 	{"i40e", "wb32"},
 	{"ice", "flex"},
@@ -283,6 +284,8 @@ func (s *sampler) fail(desc []byte, alternatives []Alternative, keep []Condition
 // compared lists the numbers that the hints' conditions and maps compare a field
 // compared lists the numbers that conditions and maps compare a field
 // with, those beside them, and those that differ from them in the last bit there is.
+// compared lists the numbers that conditions and maps compare a field with, those
+// beside them, and those that differ from them in the last bit there is.
 func (s *sampler) compared(f *Field) []uint64 {
 	var values []uint64
 	note := func(v uint64) { values = append(values, v-1, v, v+1, v^1<<(f.Width()-1)) }
