@@ -45,6 +45,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"ixgbevf", "adv"},
 	{"mlx4_en", "cqe"},
 	{"lan966x_switch", "ifh"},
+	{"mana", "oob"},
 	{"mlx5_core", "cqe64"},
 	{"st_gmac", "gmac4"},
 	{"st_xgmac", "xgmac"},
