@@ -198,17 +198,20 @@ static void rx_hash(u32 hash, struct gve_ptype ptype)
 	hint("rx_hash_type", type);
 }
 
+/* 0: there is no such type */
 static u32 dqo_ptype(struct gve_ptype ptype)
 {
 	static const u8 l4[] = { 0, 0, L4_TCP, L4_UDP, L4_ICMP, L4_SCTP };
+	u32 l3;
 
-	if (ptype.l4_type >= sizeof(l4))
-		return L2_ETHER;
 	switch (ptype.l3_type) {
-	case GVE_L3_TYPE_IPV4: return L2_ETHER | L3_IPV4_EXT_UNKNOWN | OUTER_L4(l4[ptype.l4_type]);
-	case GVE_L3_TYPE_IPV6: return L2_ETHER | L3_IPV6_EXT_UNKNOWN | OUTER_L4(l4[ptype.l4_type]);
-	default: return L2_ETHER;
+	case GVE_L3_TYPE_UNKNOWN:
+	case GVE_L3_TYPE_OTHER: return L2_ETHER;
+	case GVE_L3_TYPE_IPV4: l3 = L3_IPV4_EXT_UNKNOWN; break;
+	case GVE_L3_TYPE_IPV6: l3 = L3_IPV6_EXT_UNKNOWN; break;
+	default: return 0;
 	}
+	return ptype.l4_type < sizeof(l4) ? L2_ETHER | l3 | OUTER_L4(l4[ptype.l4_type]) : 0;
 }
 
 /* gve_rx_get_hwtstamp */
@@ -238,7 +241,8 @@ static void describe_dqo(const u8 *raw)
 	if (rx_filter == HWTSTAMP_FILTER_ALL && (desc.ts_sub_nsecs_low & GVE_DQO_RX_HWTSTAMP_VALID) &&
 	    last_sync_nic_counter)
 		hint("rx_timestamp", rx_hwtstamp(last_sync_nic_counter, le32toh(desc.ts)));
-	hint("ptype", dqo_ptype(ptype));
+	if (dqo_ptype(ptype))
+		hint("ptype", dqo_ptype(ptype));
 	hint("pkt_len", desc.packet_len);
 	hint("rx_queue", (u16)beside(behind, 4));
 	hint("rx_error", desc.ip_hdr_err | desc.udp_len_err << 1);
