@@ -31,6 +31,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"atlantic", "wb"},
 	{"fsl_dpa", "ic"},
 	{"fsl_dpaa2_eth", "hwa"},
+	{"bnxt_en", "rx_cmp"},
 	{"ena", "cdesc"},
 	{"gve", "dqo"},
 	{"gve", "gqi"},
