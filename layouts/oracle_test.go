@@ -42,6 +42,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"idpf", "splitq"},
 	{"igb", "adv"},
 	{"igc", "adv"},
+	{"ionic", "rxq_comp"},
 	{"ixgbe", "adv"},
 	{"ixgbevf", "adv"},
 	{"mlx4_en", "cqe"},
