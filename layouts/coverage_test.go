@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write docs/coverage.md and README's summary of it anew")
+var update = flag.Bool("update", false, "write testdata/mutants.txt, docs/coverage.md and README's summary of it anew")
 
 // reachOf says by which reach a layout gives a hint: "walk" where a way of a stock
 // kernel leads to it, "meta" where the raw descriptor alone holds it, "" for

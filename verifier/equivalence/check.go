@@ -61,8 +61,12 @@ func selected(f *code.Func, names []string) bool {
 	return len(names) == 0 || slices.Contains(names, f.Name) || slices.Contains(names, section) || slices.Contains(names, f.Section)
 }
 
-// refusedRuns are enough to see a program refused.
-const refusedRuns = 20
+// Runs to see a program refused: a few where it goes there whatever it does, and at
+// most so many where few of its ways do.
+const (
+	refusedRuns     = 20
+	refusedRunsMost = 1000
+)
 
 func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene, opts Options) *ProgramReport {
 	p := &ProgramReport{Name: f.Name, Section: f.Section, Hints: map[string]Presence{}}
@@ -97,7 +101,7 @@ func checkProgram(before, after *verifier.Subject, f *code.Func, scenes []*scene
 		refused, hinted := p.Refused, s.hinted
 		d, in := s.run(runs)
 		if d == nil && s.refused() && p.Refused == refused {
-			d, in = s.run(opts.Runs) // the descriptor may be fetched on few ways only
+			d, in = s.run(max(opts.Runs, refusedRunsMost)) // the descriptor may be fetched on few ways only
 		}
 		if d == nil && opts.Prove && !s.refused() {
 			d, in = s.prove(before, opts.Limits)
