@@ -10,41 +10,41 @@ import (
 // that it gives, where it gives one.
 type lengthCheck struct {
 	length *layouts.Field
-	more   int32               // what is to be added to it
+	less   int32               // what it counts beside the frame, or less than it: below 0
 	when   []layouts.Condition // it is the frame's length then
 }
 
 // lengthOf finds the descriptor's word on the frame's length: hint pkt_len, as
-// long as it is a field's own value, or so many bytes more or less. ready holds
-// already, or the word does not matter.
+// long as it is a field's value and not one of several. ready holds already, or
+// the word does not matter.
 func lengthOf(d *layouts.Descriptor) *lengthCheck {
 	h := d.Hint("pkt_len")
-	if h == nil {
+	if h == nil || len(h.Alternatives) != 1 {
 		return nil
 	}
 	a := &h.Alternatives[0]
 	if a.From == nil || a.Map != nil || len(a.From.Bits) != 1 {
 		return nil
 	}
-	more := int32(0)
+	check := &lengthCheck{length: a.From, when: a.When}
 	for _, c := range a.Convert {
 		switch {
-		case c.With != nil || c.Arg > 1<<16:
+		case c.With != nil || c.Arg > 1<<8:
 			return nil
-		case c.Op == layouts.Add:
-			more += int32(c.Arg)
 		case c.Op == layouts.Sub:
-			more -= int32(c.Arg)
+			check.less += int32(c.Arg)
+		case c.Op == layouts.Add:
+			check.less -= int32(c.Arg)
 		default:
 			return nil
 		}
 	}
 	for _, c := range a.When {
-		if len(c.Field.Bits) != 1 {
+		if len(c.Field.Bits) != 1 || d.StateOf(c.Field.Bits[0].Word) != nil {
 			return nil
 		}
 	}
-	return &lengthCheck{a.From, more, a.When}
+	return check
 }
 
 // packetLength is under what name a walker keeps the packet's length.
@@ -107,11 +107,11 @@ func (k *walker) checkLength(value string) {
 		k.unlend(r)
 	}
 	r := k.readField(k.strict.length)
+	if k.strict.less != 0 {
+		k.e.op(asm.Sub.Imm(r, k.strict.less))
+	}
 	want := k.use(layouts.Operand{Kind: layouts.Named, Value: packetLength})
 	k.e.ifImm(asm.JSLT, want, 0, over)
-	if k.strict.more != 0 {
-		k.e.op(asm.Add.Imm(r, k.strict.more))
-	}
 	k.e.ifReg(asm.JNE, r, want, k.none)
 	k.e.at(over)
 	k.unlend(r, want)
