@@ -526,6 +526,10 @@ func (k *walker) load(o layouts.Operand, r asm.Register) {
 		k.e.p.short = true
 	}
 	k.read(r, s, k.pointer(o.Value))
+	if o.Int.BitField && s.left == nil { // else the loader's shifts have cut it out
+		k.e.op(asm.LSh.Imm(r, int32(64-s.low-o.Int.Bits)))
+		k.e.op(asm.RSh.Imm(r, int32(64-o.Int.Bits)))
+	}
 	if o.Int.Order != layouts.HostOrder && k.e.p.t.swaps(o.Int) {
 		k.e.op(k.e.swap(r, s.size))
 	}
