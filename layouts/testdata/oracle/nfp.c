@@ -53,7 +53,7 @@ enum { /* NFP_NET_RSS_* */
 
 /* The order in which the record has what is beside the descriptor. */
 enum {
-	LENGTH, INFO, WORD1, FLAGS1, TCI1, WORD2, FLAGS2, TCI2, WORD3, FLAGS3, TCI3, QUEUE,
+	INFO, WORD1, FLAGS1, TCI1, WORD2, FLAGS2, TCI2, WORD3, FLAGS3, TCI3, QUEUE,
 };
 
 struct nfp_meta_parsed {
@@ -174,16 +174,19 @@ static void describe(const char *form, const u8 *raw)
 	const u8 *behind = raw + 8;
 	struct nfp_meta_parsed meta = { 0 };
 	enum csum_status ip, tcp, udp;
-	u16 flags, vlan;
+	u16 data_len, meta_len, flags, vlan;
 
 	(void)form;
 	if (!(raw[3] & PCIE_DESC_RX_DD))
 		return;
+	memcpy(&data_len, raw, sizeof(data_len));
+	data_len = le16toh(data_len);
+	meta_len = raw[3] & PCIE_DESC_RX_META_LEN_MASK;
 	memcpy(&flags, raw + 4, sizeof(flags));
 	memcpy(&vlan, raw + 6, sizeof(vlan));
 	flags = le16toh(flags);
 	vlan = le16toh(vlan);
-	if (raw[3] & PCIE_DESC_RX_META_LEN_MASK) /* of firmware with dp->chained_metadata_format */
+	if (meta_len) /* of firmware with dp->chained_metadata_format */
 		parse_meta(&meta, behind);
 
 	if (meta.hash_there) {
@@ -198,7 +201,8 @@ static void describe(const char *form, const u8 *raw)
 		hint("csum", htonl(meta.csum)); /* read from the metadata as it lies there */
 	if (meta.mark_there)
 		hint("flow_mark", meta.mark);
-	hint("pkt_len", (u16)beside(behind, LENGTH));
+	hint("data_len", data_len);
+	hint("meta_len", meta_len);
 	hint("rx_queue", (u16)beside(behind, QUEUE));
 
 	ip = part(flags, PCIE_DESC_RX_IP4_CSUM, PCIE_DESC_RX_IP4_CSUM_OK);
