@@ -53,7 +53,7 @@ enum { /* NFP_NET_RSS_* */
 
 /* The order in which the record has what is beside the descriptor. */
 enum {
-	INFO, WORD1, FLAGS1, TCI1, WORD2, FLAGS2, TCI2, WORD3, FLAGS3, TCI3, QUEUE,
+	INFO, WORD1, FLAGS1, TCI1, WORD2, FLAGS2, TCI2, QUEUE,
 };
 
 struct nfp_meta_parsed {
@@ -63,17 +63,13 @@ struct nfp_meta_parsed {
 	u16 vlan_tci;
 };
 
-/*
- * nfp_nfd3_parse_meta for two words, and for a third behind the hash's. No field
- * comes twice; of two, here the first is taken.
- */
+/* nfp_nfd3_parse_meta for two words. No field comes twice; of two, here the first is taken. */
 static void parse_meta(struct nfp_meta_parsed *meta, const u8 *behind)
 {
 	u32 meta_info = beside(behind, INFO);
-	bool hash_first = (meta_info & NFP_NET_META_FIELD_MASK) == NFP_NET_META_HASH;
 	int data;
 
-	for (data = WORD1; data <= (hash_first ? WORD3 : WORD2); data += WORD2 - WORD1) {
+	for (data = WORD1; data <= WORD2; data += WORD2 - WORD1) {
 		u32 value = beside(behind, data), id = meta_info & NFP_NET_META_FIELD_MASK;
 		u16 vlan_flags = beside(behind, data + 1); /* the same bytes in the driver */
 
