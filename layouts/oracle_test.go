@@ -33,6 +33,7 @@ var forms = []struct{ nic, descriptor string }{
 	{"fsl_dpa", "ic"},
 	{"fsl_dpaa2_eth", "hwa"},
 	{"fsl_enetc", "rxbd"},
+	{"funeth", "cqe"},
 	{"gve", "dqo"},
 	{"gve", "gqi"},
 	{"hv_netvsc", "rsc"},
