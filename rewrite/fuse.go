@@ -32,19 +32,31 @@ type answer struct {
 
 // fuse finds hints that are loaded only to be branched on, and turns the branch
 // into one on the descriptor: the load, what is made of the loaded value, and the
-// test of a value that would first have to be computed, all go.
-func (p *plan) fuse() {
-	last := map[int]bool{} // branches and moves after which nothing looks at their operand
-	p.demand(func(i int, d *flow.Bits) {
-		in := &p.f.Insns[i]
-		last[i] = compares(in) && d[in.Dst] == 0 || moves(in) && d[in.Src] == 0
-	})
+// test of a value that would first have to be computed, all go. False: there were
+// none.
+func (p *plan) fuse(d *flow.Demand) (fused bool) {
+	last := make([]bool, len(p.f.Insns)) // branches and moves after which nothing looks at their operand
+	seen := int32(-1)
+	for _, l := range p.loads { // block after block, as find came by
+		b := p.graph.Of[l.insn]
+		if b == seen {
+			continue
+		}
+		seen = b
+		d.Walk(b, func(i int, after *flow.Bits) {
+			in := &p.f.Insns[i]
+			last[i] = compares(in) && after[in.Dst] == 0 || moves(in) && after[in.Src] == 0
+		})
+	}
 	for _, l := range p.loads {
 		if r := p.reads[l.insn]; len(r.parts) > 0 && !r.signed {
-			p.fuseLoad(r, last)
+			fused = p.fuseLoad(r, last) || fused
 		}
 	}
-	p.merge()
+	if fused {
+		p.merge()
+	}
+	return fused
 }
 
 // compares tells whether an instruction is a branch that depends on registers.
@@ -55,7 +67,7 @@ func moves(in *code.Insn) bool {
 	return in.OpCode.Class().IsALU() && in.OpCode.ALUOp() == asm.Mov && in.OpCode.Source() == asm.RegSource && in.Offset == 0
 }
 
-func (p *plan) fuseLoad(r *read, last map[int]bool) {
+func (p *plan) fuseLoad(r *read, last []bool) bool {
 	c := chain{p: p, r: r, reg: p.f.Insns[r.insn].Dst}
 	end := p.graph.Blocks[p.graph.Of[r.insn]].End
 	for i := r.insn + 1; i < end; i++ {
@@ -69,24 +81,26 @@ func (p *plan) fuseLoad(r *read, last map[int]bool) {
 			c.steps = append(c.steps, i)
 		case compares(in) && in.Dst == c.reg && in.OpCode.Source() == asm.ImmSource:
 			c.branch = in
-			if t := c.test(); t != nil && last[i] {
-				t.spare = c.reg
-				p.tests[i] = t
-				for _, a := range append(c.steps, r.insn) {
-					p.gone[a] = true
-					delete(p.reads, a)
-				}
+			t := c.test()
+			if t == nil || !last[i] {
+				return false
 			}
-			return
+			t.spare = c.reg
+			p.tests[i] = t
+			for _, a := range append(c.steps, r.insn) {
+				p.gone[a], p.reads[a] = true, nil
+			}
+			return true
 		default:
 			if p.reads[i] != nil && in.Dst != c.reg {
 				continue
 			}
 			if touches(in, c.reg) || in.IsBranch() || in.IsCall() || in.IsExit() {
-				return
+				return false
 			}
 		}
 	}
+	return false
 }
 
 // touches tells whether in reads or writes reg.
@@ -101,9 +115,16 @@ func touches(in *code.Insn, reg asm.Register) bool {
 // place when they fail. To ask for a value is to ask for its presence.
 func (p *plan) merge() {
 	for i := len(p.f.Insns) - 2; i >= 0; i-- {
-		t, next := p.tests[i], p.next(i)
+		t := p.tests[i]
+		if t == nil || t.present {
+			continue
+		}
+		next := p.next(i)
+		if next < 0 {
+			continue
+		}
 		u := p.tests[next]
-		if t == nil || t.present || u == nil || u.fails(p.f, next) != t.fails(p.f, i) {
+		if u == nil || u.fails(p.f, next) != t.fails(p.f, i) {
 			continue
 		}
 		for _, a := range t.asks {
@@ -111,8 +132,7 @@ func (p *plan) merge() {
 				u.asks = append(u.asks, a)
 			}
 		}
-		delete(p.tests, i)
-		p.gone[i] = true
+		p.tests[i], p.gone[i] = nil, true
 		if from, to := p.graph.Of[i], p.graph.Of[p.f.Insns[i].Target]; to != p.graph.Of[i+1] {
 			p.graph.Unlink(from, to) // or the other test would seem to be asked on one way of two
 		}

@@ -23,27 +23,25 @@ func regset(rs ...asm.Register) (out registers) {
 	return out
 }
 
-// liveRegisters notes the program's registers around the places that matter:
-// where a word is alive and where code is put.
-func (p *plan) liveRegisters() {
-	p.demand(func(i int, d *flow.Bits) {
-		if p.alive[i] == 0 && p.reads[i] == nil && p.tests[i] == nil && !p.isCall(i) && p.sunk[i] == 0 && i != 0 {
-			return
-		}
-		after := liveSet(d)
-		now := *d
-		if !p.effect(i, &now) {
-			flow.Before(&p.f.Insns[i], &now, arity(p.u, &p.f.Insns[i]))
-		}
-		if p.isCall(i) { // it leaves nothing in them, whatever a later call's type says
-			after &^= regset(asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
-		}
-		p.before[i] = liveSet(&now)
-		p.inUse[i] = after | p.written(i)
-		if p.reads[i] != nil {
-			p.results |= regset(p.f.Insns[i].Dst)
-		}
-	})
+// liveRegisters notes the program's registers around each instruction.
+func (p *plan) liveRegisters(d *flow.Demand) {
+	p.inUse, p.before = make([]registers, len(p.f.Insns)), make([]registers, len(p.f.Insns))
+	for _, b := range p.graph.Order {
+		blk := &p.graph.Blocks[b]
+		p.before[blk.Start] = liveSet(d.Walk(b, func(i int, bits *flow.Bits) {
+			after := liveSet(bits)
+			if i+1 < blk.End {
+				p.before[i+1] = after
+			}
+			if p.isCall(i) { // it leaves nothing in them, whatever a later call's type says
+				after &^= regset(asm.R1, asm.R2, asm.R3, asm.R4, asm.R5)
+			}
+			p.inUse[i] = after | p.written(i)
+			if p.reads[i] != nil {
+				p.results |= regset(p.f.Insns[i].Dst)
+			}
+		}))
+	}
 }
 
 func liveSet(d *flow.Bits) (out registers) {
@@ -217,7 +215,7 @@ func (p *plan) interfere(blocked []registers, near []uint64, wish []asm.Register
 	}
 	for i := range p.f.Insns { // in order: the last wish counts
 		alive, uses := p.alive[i], p.uses[i]
-		if sunk := p.sunk[i]; sunk != 0 {
+		if sunk := p.sunkAt(i); sunk != 0 {
 			each(sunk|p.context, func(w int) {
 				weight[w]++
 				blocked[w] |= p.before[i]
@@ -277,7 +275,7 @@ func (p *plan) liveBefore(i int) uint64 {
 	if p.isCall(i) && !p.entry {
 		return 0
 	}
-	if p.sunk[i] != 0 {
+	if p.sunkAt(i) != 0 {
 		return p.context
 	}
 	return p.alive[i] | p.uses[i]

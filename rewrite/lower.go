@@ -23,7 +23,7 @@ func (p *plan) lower() error {
 		}
 	}
 	p.pieces(func(i int, fetch, instead []code.Insn) {
-		if p.sunk[i] != 0 {
+		if p.sunkAt(i) != 0 {
 			edit.Insert(i, p.fetching(fetch)...)
 		}
 		switch {
@@ -47,7 +47,8 @@ func (p *plan) lower() error {
 func (p *plan) pieces(show func(i int, fetch, instead []code.Insn)) {
 	for i := range p.f.Insns {
 		var fetch, instead []code.Insn
-		if p.sunk[i] != 0 {
+		sunk := p.sunkAt(i) != 0
+		if sunk {
 			fetch = p.lowerSunk(i)
 		}
 		switch {
@@ -58,7 +59,7 @@ func (p *plan) pieces(show func(i int, fetch, instead []code.Insn)) {
 			instead = p.lowerRead(p.reads[i])
 		case p.tests[i] != nil:
 			instead = p.lowerTest(i)
-		case p.sunk[i] == 0:
+		case !sunk:
 			continue
 		}
 		show(i, fetch, instead)
@@ -77,7 +78,7 @@ func inserted(insns []code.Insn, does string, names []string) []code.Insn {
 // fetching says so of code that stands for a call of hintjit_rx, or at the entry.
 func (p *plan) fetching(insns []code.Insn) []code.Insn {
 	names := map[string]bool{}
-	for h := range p.hintsInUse() {
+	for h := range p.hints {
 		names[h.Name] = true
 	}
 	return inserted(insns, "reads the descriptor for", sorted(names))

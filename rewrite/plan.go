@@ -20,30 +20,36 @@ type plan struct {
 	main  *declaration // the struct that is built in memory
 	decls []*declaration
 
-	callAt map[int]bool  // calls of hintjit_rx
-	gone   map[int]bool  // instructions that are dropped
-	reads  map[int]*read // loads that are replaced, by instruction
-	tests  map[int]*test // branches that test the descriptor directly
-	copies bool          // some call builds the struct in memory
-	copyAt int           // where, from r10
+	// By instruction: what is asked of each, over and over, and of functions that
+	// have a million.
+	callAt []bool  // calls of hintjit_rx
+	gone   []bool  // instructions that are dropped
+	reads  []*read // loads that are replaced
+	tests  []*test // branches that test the descriptor directly
+
+	copies bool // some call builds the struct in memory
+	copyAt int  // where, from r10
 	words  []word
 	held   map[int][]layouts.Condition // conditions that have been seen to hold on every way to i
 	first  []layouts.Condition         // ready conditions that are tested where words are fetched
 	ready  []layouts.Condition         // and those that are tested with each hint
 	entry  bool                        // words are fetched at the function's entry, not at the calls
 
-	uses     map[int]uint64    // words that instruction i reads, by bit
-	fetch    map[int]uint64    // words that call i has to bring
-	sinks    map[int]bool      // instructions before which words are fetched and not at the calls
-	sunk     map[int]uint64    // and the words
-	context  uint64            // the bit of the word that keeps the context for that
-	inUse    map[int]registers // program registers that are live after i, or written by it
-	before   map[int]registers // and before i
-	alive    map[int]uint64    // words live after i
-	crowded  bool              // so many hints are read that each branch counts, see emitter.present
-	results  registers         // those that hints are computed in
-	borrowed int               // slots for registers saved on the stack for a while, and the like
-	short    bool              // a piece of code found no register
+	// By instruction too.
+	uses   []uint64    // words that i reads, by bit
+	alive  []uint64    // words live after i
+	sinks  []bool      // before i words are fetched, and not at the calls; nil: nowhere
+	sunk   []uint64    // and the words; nil with it
+	inUse  []registers // program registers that are live after i, or written by it
+	before []registers // and before i
+
+	fetch    map[int]uint64         // words that call i has to bring, -1: at the entry
+	context  uint64                 // the bit of the word that keeps the context for sinks
+	hints    map[*layouts.Hint]bool // that the function looks at
+	crowded  bool                   // so many hints are read that each branch counts, see emitter.present
+	results  registers              // those that hints are computed in
+	borrowed int                    // slots for registers saved on the stack for a while, and the like
+	short    bool                   // a piece of code found no register
 	tables   *tables
 	bottom   int // bytes of stack in use, the program's and ours
 }
@@ -61,9 +67,10 @@ const maxWords = 64
 
 // makePlan decides everything about f but the instructions.
 func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (*plan, error) {
+	n := len(x.f.Insns)
 	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts,
-		callAt: map[int]bool{}, gone: map[int]bool{}, reads: map[int]*read{}, tests: map[int]*test{},
-		held: map[int][]layouts.Condition{}, uses: map[int]uint64{}}
+		callAt: make([]bool, n), gone: make([]bool, n), reads: make([]*read, n), tests: make([]*test, n),
+		held: map[int][]layouts.Condition{}, uses: make([]uint64, n)}
 	for _, c := range p.calls {
 		p.callAt[c.insn] = true
 	}
@@ -71,14 +78,17 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	if err := p.readLoads(); err != nil {
 		return nil, err
 	}
-	p.demand(p.narrow)
-	p.fuse()
-	p.demand(p.narrow)
+	d := p.demand()
+	if p.fuse(d) {
+		d = p.demand()
+	}
 	if p.copyPays() {
 		p.copyAll()
-		p.demand(p.narrow)
+		d = p.demand()
 	}
-	p.crowded = len(p.hintsInUse()) > manyHints
+	p.liveRegisters(d)
+	p.hints = p.hintsInUse()
+	p.crowded = len(p.hints) > manyHints
 	p.know()
 	p.chooseWords()
 	if len(p.words) > maxWords {
@@ -109,17 +119,16 @@ func (p *plan) cheapest() (*plan, error) {
 
 // settled is the plan with a place for every word, those being fetched before the
 // instructions of sinks, or at the calls.
-func (p *plan) settled(sinks map[int]bool) *plan {
+func (p *plan) settled(sinks []bool) *plan {
 	q := *p
 	q.words = slices.Clone(p.words)
-	q.fetch, q.sunk, q.alive = map[int]uint64{}, map[int]uint64{}, map[int]uint64{}
-	q.inUse, q.before = map[int]registers{}, map[int]registers{}
+	q.fetch, q.alive = map[int]uint64{}, make([]uint64, len(q.f.Insns))
 	if q.sinks = sinks; sinks != nil {
+		q.sunk = make([]uint64, len(q.f.Insns))
 		q.context = 1 << len(q.words)
 		q.words = append(q.words, word{index: contextWord, size: 8})
 	}
 	q.liveWords()
-	q.liveRegisters()
 	q.place()
 	return &q
 }
@@ -142,17 +151,19 @@ const manyHints = 8
 // is as long as on the struct in memory, or shorter.
 func (p *plan) copyPays() bool {
 	reads, hints := 0, map[*layouts.Hint]bool{}
-	for _, r := range p.reads {
-		for _, pt := range r.parts {
-			reads++
-			hints[pt.hint] = true
-		}
-	}
-	for _, t := range p.tests {
-		for _, a := range t.asks {
-			if !a.value {
+	for i := range p.f.Insns {
+		if r := p.reads[i]; r != nil {
+			for _, pt := range r.parts {
 				reads++
-				hints[a.hint] = true
+				hints[pt.hint] = true
+			}
+		}
+		if t := p.tests[i]; t != nil {
+			for _, a := range t.asks {
+				if !a.value {
+					reads++
+					hints[a.hint] = true
+				}
 			}
 		}
 	}
@@ -235,17 +246,36 @@ func (p *plan) flavoured() *declaration {
 	return nil
 }
 
-// narrow drops the parts of a load that nobody looks at, and the constants that
-// only a folded branch had looked at.
-func (p *plan) narrow(i int, after *flow.Bits) {
-	demanded := after[p.f.Insns[i].Dst]
-	if _, ok := p.answers[i]; ok && demanded == 0 {
-		p.gone[i] = true
+// demand solves which bits are looked at as the function will be, and narrows the
+// loads to those.
+func (p *plan) demand() *flow.Demand {
+	for {
+		d := flow.NewDemand(p.graph, p.effect, func(in *code.Insn) int { return arity(p.u, in) })
+		if !p.narrow(d) {
+			return d
+		}
 	}
-	r, ok := p.reads[i]
-	if !ok {
-		return
+}
+
+// narrow drops the parts of loads that nobody looks at, and the constants that
+// only a folded branch had looked at: true, and what these were made of may have
+// become of no use.
+func (p *plan) narrow(d *flow.Demand) (dropped bool) {
+	for _, b := range p.graph.Order {
+		d.Walk(b, func(i int, after *flow.Bits) {
+			in := &p.f.Insns[i]
+			if _, ok := p.answers[i]; ok && after[in.Dst] == 0 && !p.gone[i] {
+				p.gone[i], dropped = true, true
+			}
+			if r := p.reads[i]; r != nil {
+				p.narrowRead(r, after[in.Dst])
+			}
+		})
 	}
+	return dropped
+}
+
+func (p *plan) narrowRead(r *read, demanded uint64) {
 	r.demanded = demanded
 	if r.signed {
 		if demanded &= ones(r.size * 8); r.demanded>>(r.size*8-1) != 0 {
@@ -253,15 +283,6 @@ func (p *plan) narrow(i int, after *flow.Bits) {
 		}
 	}
 	r.parts = p.t.parts(r.decl, r.off, r.size, demanded)
-}
-
-// demand runs the demanded-bits analysis as the function will be, and shows
-// each reached instruction with the bits demanded after it.
-func (p *plan) demand(visit func(i int, after *flow.Bits)) {
-	d := flow.NewDemand(p.graph, p.effect, func(in *code.Insn) int { return arity(p.u, in) })
-	for _, b := range p.graph.Order {
-		d.Walk(b, visit)
-	}
 }
 
 // effect is what the instructions that change will do to the demanded bits.

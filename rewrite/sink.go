@@ -26,12 +26,11 @@ const (
 // sinker finds where the fetches of one function can go.
 type sinker struct {
 	p       *plan
-	touched map[int]bool // instructions that may change what is read
-	stays   map[int]bool // calls at which words are fetched
-	held    []bool       // by block: no fetch is put off past its last instruction
-	pending []bool       // by block, at its start: a call was passed, and words are to be fetched still
-	live    []bool       // by instruction, before it: some way looks at a word before the next call
-	sure    []bool       // by instruction, before it: every way does
+	touched []bool // instructions that may change what is read
+	held    []bool // by block: no fetch is put off past its last instruction
+	pending []bool // by block, at its start: a call was passed, and words are to be fetched still
+	live    []bool // by instruction, before it: some way looks at a word before the next call
+	sure    []bool // by instruction, before it: every way does
 }
 
 // contextWord stands for the context among the words that are kept, behind all of
@@ -40,12 +39,12 @@ const contextWord = math.MaxInt
 
 // sink returns the instructions before which words are to be fetched, nil when all
 // are best fetched at the calls.
-func (p *plan) sink() map[int]bool {
+func (p *plan) sink() []bool {
 	until := p.t.reach.lasts(p)
 	if p.entry || until == forAMoment || len(p.words) == maxWords {
 		return nil // no bit is left for the context
 	}
-	s := &sinker{p: p, touched: map[int]bool{}, stays: map[int]bool{}, held: make([]bool, len(p.graph.Blocks)),
+	s := &sinker{p: p, touched: make([]bool, len(p.f.Insns)), held: make([]bool, len(p.graph.Blocks)),
 		live: make([]bool, len(p.f.Insns)+1), sure: make([]bool, len(p.f.Insns)+1)}
 	if until == untouched {
 		for _, i := range p.touches {
@@ -55,12 +54,14 @@ func (p *plan) sink() map[int]bool {
 	s.look()
 	for s.putOff() {
 	}
-	at := map[int]bool{}
+	var at []bool
 	for _, b := range p.graph.Order {
-		s.block(b, func(i int) { at[i] = true })
-	}
-	if len(at) == 0 {
-		return nil
+		s.block(b, func(i int) {
+			if at == nil {
+				at = make([]bool, len(p.f.Insns))
+			}
+			at[i] = true
+		})
 	}
 	return at
 }

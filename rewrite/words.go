@@ -152,11 +152,10 @@ func (p *plan) copyNeeds() need {
 // who reads which.
 func (p *plan) chooseWords() {
 	each := map[int]need{}
-	for i := range p.tests {
-		each[i] = p.needs(i)
-	}
-	for i := range p.reads {
-		each[i] = p.needs(i)
+	for i := range p.f.Insns {
+		if p.tests[i] != nil || p.reads[i] != nil {
+			each[i] = p.needs(i)
+		}
 	}
 	if p.copies {
 		n := p.copyNeeds()
@@ -228,7 +227,7 @@ func (p *plan) splitReady(total need) {
 			kept.field(c.Field)
 		}
 	}
-	for h := range p.hintsInUse() {
+	for h := range p.hints {
 		for k := range h.Alternatives {
 			if !failsOnZero(rest) && !failsOnZero(h.Alternatives[k].When) {
 				return
@@ -253,14 +252,16 @@ func failsOnZero(conds []layouts.Condition) bool {
 
 func (p *plan) hintsInUse() map[*layouts.Hint]bool {
 	out := map[*layouts.Hint]bool{}
-	for _, t := range p.tests {
-		for _, a := range t.asks {
-			out[a.hint] = true
+	for i := range p.f.Insns {
+		if t := p.tests[i]; t != nil {
+			for _, a := range t.asks {
+				out[a.hint] = true
+			}
 		}
-	}
-	for _, r := range p.reads {
-		for _, pt := range r.parts {
-			out[pt.hint] = true
+		if r := p.reads[i]; r != nil {
+			for _, pt := range r.parts {
+				out[pt.hint] = true
+			}
 		}
 	}
 	if p.copies {
@@ -277,6 +278,15 @@ func (p *plan) hintsInUse() map[*layouts.Hint]bool {
 // -1: nothing is known there.
 func (p *plan) conditions(i int, when []layouts.Condition) []layouts.Condition {
 	return p.left(i, append(p.ready[:len(p.ready):len(p.ready)], when...))
+}
+
+// sunkAt is the words that are fetched before instruction i, not being so at the
+// calls.
+func (p *plan) sunkAt(i int) uint64 {
+	if p.sunk == nil {
+		return 0
+	}
+	return p.sunk[i]
 }
 
 // wordOf returns the kept word that holds the layout's word index.
@@ -308,7 +318,7 @@ func (p *plan) liveWords() {
 				}
 			}
 			live |= p.uses[i]
-			if p.sinks[i] {
+			if p.sinks != nil && p.sinks[i] {
 				if write {
 					p.sunk[i] = live
 				}

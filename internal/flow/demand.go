@@ -30,6 +30,7 @@ type Demand struct {
 	arity func(*code.Insn) int
 	floor uint64
 	out   []Bits
+	now   Bits // where a walk is: one for all of them, as blocks are many
 }
 
 // NewDemand solves the demanded bits of g: one backward data flow over the
@@ -57,50 +58,59 @@ func solve(d *Demand) *Demand {
 		b := work[len(work)-1]
 		work = work[:len(work)-1]
 		queued[b] = false
-		now := d.out[b]
-		for i := g.Blocks[b].End - 1; i >= g.Blocks[b].Start; i-- {
-			d.before(i, &now)
-		}
+		now := d.start(b)
 		for _, p := range g.Blocks[b].Pred {
-			merged := d.out[p]
-			for r := range merged {
-				merged[r] |= now[r]
-			}
-			if merged != d.out[p] {
-				d.out[p] = merged
-				if !queued[p] {
-					queued[p] = true
-					work = append(work, p)
-				}
+			if d.out[p].add(now) && !queued[p] {
+				queued[p] = true
+				work = append(work, p)
 			}
 		}
 	}
 	return d
 }
 
-func (d *Demand) before(i int, b *Bits) {
-	if d.step == nil || !d.step(i, b) {
-		before(&d.g.F.Insns[i], b, d.arity(&d.g.F.Insns[i]), d.floor)
+// add joins in what is demanded on another way.
+func (b *Bits) add(o *Bits) (more bool) {
+	for r, m := range o {
+		more = more || m&^b[r] != 0
+		b[r] |= m
 	}
+	return more
+}
+
+// before turns the bits demanded after instruction i into those before it.
+func (d *Demand) before(i int) {
+	if d.step != nil && d.step(i, &d.now) {
+		return
+	}
+	in, args := &d.g.F.Insns[i], 0
+	if in.IsCall() {
+		args = d.arity(in)
+	}
+	before(in, &d.now, args, d.floor)
 }
 
 // Walk visits the instructions of block b from its end to its start with the
-// bits demanded after each.
-func (d *Demand) Walk(b int32, visit func(i int, after *Bits)) {
-	now := d.out[b]
+// bits demanded after each, and returns those demanded before the first. They are
+// good until the next walk.
+func (d *Demand) Walk(b int32, visit func(i int, after *Bits)) (start *Bits) {
+	d.now = d.out[b]
 	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
-		visit(i, &now)
-		d.before(i, &now)
+		visit(i, &d.now)
+		d.before(i)
 	}
+	return &d.now
 }
 
 // Start returns the bits demanded at the start of block b.
-func (d *Demand) Start(b int32) Bits {
-	now := d.out[b]
+func (d *Demand) Start(b int32) Bits { return *d.start(b) }
+
+func (d *Demand) start(b int32) *Bits {
+	d.now = d.out[b]
 	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
-		d.before(i, &now)
+		d.before(i)
 	}
-	return now
+	return &d.now
 }
 
 // Before turns the bits demanded after in into those demanded before it. A
