@@ -91,6 +91,9 @@ type finder struct {
 	sites     map[int]uint64
 	fields    map[int]uint64 // bit-fields whose offset an instruction sets, as in value.fields
 	places    []*place       // the bit-fields, by their bit there
+	states    []*state       // at the start of each block, nil: not reached, or left for good
+	idle      []*state       // those that no block has any more
+	now       state          // at the instruction that is looked at
 	callbacks bool           // the address of some function is taken
 	final     bool           // the states are final: write down what is seen
 	err       error
@@ -100,20 +103,14 @@ type finder struct {
 func (j *job) find(f int) (*found, error) {
 	fn := j.u.Funcs[f]
 	x := &finder{u: j.u, ds: j.ds, ask: j.t, dirty: j.dirty, takes: j.t.reach.moves, sites: map[int]uint64{}, fields: map[int]uint64{}}
-	x.found = &found{f: fn, graph: flow.NewGraph(fn), decided: map[int]bool{}, answers: map[int]int64{}, shifts: map[int]int64{}}
+	x.found = &found{f: fn, graph: j.graph(f), decided: map[int]bool{}, answers: map[int]int64{}, shifts: map[int]int64{}}
 	x.reached = make([]bool, len(x.graph.Blocks))
 	if err := x.constants(); err != nil {
 		return nil, err
 	}
-	states := x.solve(entry(fn, j.args[f], j.late[f]))
-	x.final = true
-	for _, b := range x.graph.Order {
-		if x.reached[b] {
-			x.block(b, states[b])
-		}
-		if x.err != nil {
-			return nil, x.err
-		}
+	x.solve(entry(fn, j.args[f], j.late[f]))
+	if x.err != nil {
+		return nil, x.err
 	}
 	x.spread()
 	x.settle()
@@ -212,20 +209,29 @@ func (x *finder) isHintCall(in *code.Insn) bool {
 	return in.IsCall() && in.Ref.Kind == code.RefExtern && x.u.Externs[in.Ref.Index].Name == hintFunc
 }
 
-// solve iterates over the blocks until the states at their starts are stable.
-func (x *finder) solve(first *state) []*state {
-	states := make([]*state, len(x.graph.Blocks))
-	if len(states) == 0 {
-		return states
+// solve iterates over the blocks until the states at their starts are stable, and
+// goes over them once more to write down what is seen. Without a loop both are one:
+// a block is taken after all that lead to it.
+func (x *finder) solve(first *state) {
+	n := len(x.graph.Blocks)
+	if n == 0 {
+		return
 	}
-	rank := make([]int, len(states))
+	rank := make([]int, n)
 	for i, b := range x.graph.Order {
 		rank[b] = i
 	}
-	states[0], x.reached[0] = first, true
-	// Blocks are taken in reverse postorder, sweep after sweep, so that a
-	// function without loops is done in one.
-	pending := make([]bool, len(states))
+	loops := false
+	for i, b := range x.graph.Order {
+		for _, s := range x.graph.Blocks[b].Succ {
+			loops = loops || rank[s] <= i
+		}
+	}
+	x.final = !loops
+	x.states = make([]*state, n)
+	x.states[0], x.reached[0] = first, true
+	// Blocks are taken in reverse postorder, sweep after sweep.
+	pending := make([]bool, n)
 	pending[0] = true
 	for again := true; again; {
 		again = false
@@ -234,20 +240,45 @@ func (x *finder) solve(first *state) []*state {
 				continue
 			}
 			pending[b] = false
-			out := x.block(b, states[b])
+			x.block(b)
+			if x.final {
+				x.idle, x.states[b] = append(x.idle, x.states[b]), nil
+			}
 			for _, s := range x.leaving(b) {
-				if states[s] == nil {
-					c := *out
-					states[s], x.reached[s] = &c, true
-				} else if !states[s].join(out) {
-					continue
+				if x.arrive(s) {
+					pending[s] = true
+					again = again || rank[s] <= i
 				}
-				pending[s] = true
-				again = again || rank[s] <= i
+			}
+			if x.err != nil {
+				return
 			}
 		}
 	}
-	return states
+	if x.final {
+		return
+	}
+	x.final = true
+	for _, b := range x.graph.Order {
+		if x.reached[b] && x.err == nil {
+			x.block(b)
+		}
+	}
+}
+
+// arrive joins the state that x.now has into that at the start of block b.
+func (x *finder) arrive(b int32) (changed bool) {
+	if x.states[b] != nil {
+		return x.states[b].join(&x.now)
+	}
+	x.reached[b] = true
+	if last := len(x.idle) - 1; last >= 0 {
+		x.states[b], x.idle = x.idle[last], x.idle[:last]
+	} else {
+		x.states[b] = new(state)
+	}
+	*x.states[b] = x.now
+	return true
 }
 
 // leaving lists the successors that block b can go to, after block decided.
@@ -268,13 +299,12 @@ func (x *finder) leaving(b int32) []int32 {
 	return []int32{x.graph.Of[blk.End]}
 }
 
-// block runs the instructions of b on a copy of s.
-func (x *finder) block(b int32, s *state) *state {
-	out := *s
+// block runs the instructions of b, from the state at its start to x.now.
+func (x *finder) block(b int32) {
+	x.now = *x.states[b]
 	for i := x.graph.Blocks[b].Start; i < x.graph.Blocks[b].End && x.err == nil; i++ {
-		x.step(i, &out)
+		x.step(i, &x.now)
 	}
-	return &out
 }
 
 // settle makes a callback late when anything in the function touches the

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/flow"
 )
 
 // concerns tells whether a function has to be looked at: it calls hintjit_rx,
@@ -57,15 +58,18 @@ func (j *job) foldFunc(f int) error {
 			return err
 		}
 		if j.asked[f] == nil {
-			j.asked[f] = j.askedOf(x)
+			j.asked[f] = j.askedOf(f, x)
+			j.demanded[f] = nil // which no one asks for again
 		}
 		if foldDecided(x) {
+			j.graphs[f] = nil
 			continue
 		}
 		if len(x.returns) > 0 {
 			if err := j.returnNothing(x, f); err != nil {
 				return err
 			}
+			j.graphs[f] = nil
 			continue
 		}
 		for i, n := range x.shifts { // of accesses that stay; loads of hints go
@@ -120,10 +124,14 @@ func (j *job) resultIgnored(f int) bool {
 		if !slices.Contains(j.calls[g], f) {
 			continue
 		}
-		for i, after := range j.looks(caller, func(in *code.Insn) bool { return in.Ref == code.Ref{Kind: code.RefFunc, Index: int32(f)} }) {
-			if !caller.Insns[i].IsCall() || after[asm.R0] != 0 { // by its address: the kernel looks at it
-				return false
+		looked := false
+		j.looks(g, func(i int, after *flow.Bits) {
+			if in := &caller.Insns[i]; in.Ref == (code.Ref{Kind: code.RefFunc, Index: int32(f)}) {
+				looked = looked || !in.IsCall() || after[asm.R0] != 0 // by its address: the kernel looks at it
 			}
+		})
+		if looked {
+			return false
 		}
 	}
 	return true

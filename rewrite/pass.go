@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/flow"
 	"github.com/hintjit/hintjit/verifier"
 )
 
@@ -31,6 +32,8 @@ type job struct {
 	before   *code.Unit  // as it was read
 	tables   *tables
 	asked    []map[string]bool // by function: the hints it looks at
+	graphs   []*flow.Graph     // by function, nil: not made since it was changed
+	demanded [][]uint64        // by function, see demandedLoads
 	report   *Report
 	changed  bool
 }

@@ -21,7 +21,6 @@ import (
 func (j *job) relocate() error {
 	for _, f := range j.funcs {
 		fn := j.u.Funcs[f]
-		var demanded map[int]uint64
 		for i := range fn.Insns {
 			s := offsetInto(&fn.Insns[i])
 			if s == nil {
@@ -31,10 +30,7 @@ func (j *job) relocate() error {
 			if class := fn.Insns[i].OpCode.Class(); err == nil && place.bitfield {
 				switch {
 				case class == asm.LdXClass:
-					if demanded == nil {
-						demanded = j.demandedLoads(fn)
-					}
-					err = place.settle(&fn.Insns[i], demanded[i], j.u.Order)
+					err = place.settle(&fn.Insns[i], j.demandedLoads(f)[i], j.u.Order)
 				case class.IsStore():
 					place.off, err = place.from(int64(fn.Insns[i].OpCode.Size().Sizeof()))
 				}
@@ -73,29 +69,30 @@ func bitfieldOffset(in *code.Insn) *place {
 	return &p
 }
 
-// demandedLoads is, for each load of f, the bits of it that something looks at.
-func (j *job) demandedLoads(f *code.Func) map[int]uint64 {
-	out := map[int]uint64{}
-	for i, after := range j.looks(f, func(in *code.Insn) bool { return in.OpCode.Class() == asm.LdXClass }) {
-		out[i] = after[f.Insns[i].Dst]
-	}
-	return out
-}
-
-// looks is, after each instruction of f of a kind, the bits that something looks
-// at.
-func (j *job) looks(f *code.Func, of func(*code.Insn) bool) map[int]flow.Bits {
-	out := map[int]flow.Bits{}
-	g := flow.NewGraph(f)
-	d := flow.NewLooks(g, func(in *code.Insn) int { return arity(j.u, in) })
-	for _, b := range g.Order {
-		d.Walk(b, func(i int, after *flow.Bits) {
-			if of(&f.Insns[i]) {
-				out[i] = *after
+// demandedLoads is, for each load of function f as it was read, the bits of it that
+// something looks at.
+func (j *job) demandedLoads(f int) []uint64 {
+	if j.demanded[f] == nil {
+		insns := j.u.Funcs[f].Insns
+		out := make([]uint64, len(insns))
+		j.looks(f, func(i int, after *flow.Bits) {
+			if insns[i].OpCode.Class() == asm.LdXClass {
+				out[i] = after[insns[i].Dst]
 			}
 		})
+		j.demanded[f] = out
 	}
-	return out
+	return j.demanded[f]
+}
+
+// looks shows, after each instruction of function f, the bits that something looks
+// at.
+func (j *job) looks(f int, show func(i int, after *flow.Bits)) {
+	g := j.graph(f)
+	d := flow.NewLooks(g, func(in *code.Insn) int { return arity(j.u, in) })
+	for _, b := range g.Order {
+		d.Walk(b, show)
+	}
 }
 
 // setOffset puts a field's offset where the instruction has it.

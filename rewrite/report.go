@@ -7,7 +7,7 @@ import (
 
 // askedOf lists the hints that a function looks at or asks after, before any
 // of it is folded.
-func (j *job) askedOf(x *found) map[string]bool {
+func (j *job) askedOf(f int, x *found) map[string]bool {
 	names := map[string]bool{}
 	note := func(m *member) {
 		name := m.name
@@ -18,7 +18,7 @@ func (j *job) askedOf(x *found) map[string]bool {
 			names[name] = true
 		}
 	}
-	demanded := j.demandedLoads(x.f)
+	demanded := j.demandedLoads(f)
 	for _, l := range x.loads {
 		for i := range l.decl.members {
 			m := &l.decl.members[i]

@@ -17,6 +17,7 @@ func (j *job) selectFuncs() error {
 	j.asked = make([]map[string]bool, n)
 	j.args = make([]arguments, n)
 	j.finds, j.plans = make([]*found, n), make([]*plan, n)
+	j.graphs, j.demanded = make([]*flow.Graph, n), make([][]uint64, n)
 	wanted, err := j.wanted()
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func (j *job) selectFuncs() error {
 		fn.Args = maxArgs
 	}
 	for _, f := range slices.Backward(j.order) {
-		j.u.Funcs[f].Args = j.takes(j.u.Funcs[f])
+		j.u.Funcs[f].Args = j.takes(f)
 	}
 	j.own()
 	return nil
@@ -73,16 +74,24 @@ func callersFirst(calls [][]int) []int {
 // Of a static one its code has the last word: clang drops parameters that are
 // not used, and passes values instead of pointers to them (-O3), and leaves the
 // type as it was.
-func (j *job) takes(f *code.Func) int {
-	if f.Linkage != code.Static && f.Type != nil {
-		return declaredArity(f.Type)
+func (j *job) takes(f int) int {
+	if fn := j.u.Funcs[f]; fn.Linkage != code.Static && fn.Type != nil {
+		return declaredArity(fn.Type)
 	}
-	start := flow.NewDemand(flow.NewGraph(f), nil, func(in *code.Insn) int { return arity(j.u, in) }).Start(0)
+	start := flow.NewDemand(j.graph(f), nil, func(in *code.Insn) int { return arity(j.u, in) }).Start(0)
 	n := maxArgs
 	for n > 0 && start[asm.R0+asm.Register(n)] == 0 {
 		n--
 	}
 	return n
+}
+
+// graph is the control flow of function f as it is now.
+func (j *job) graph(f int) *flow.Graph {
+	if j.graphs[f] == nil {
+		j.graphs[f] = flow.NewGraph(j.u.Funcs[f])
+	}
+	return j.graphs[f]
 }
 
 // wanted applies Options.Programs.

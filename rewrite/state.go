@@ -1,5 +1,7 @@
 package rewrite
 
+import "slices"
+
 // state is find's knowledge between two instructions.
 type state struct {
 	regs  [11]value
@@ -19,6 +21,20 @@ func (s *state) slot(off int64) value {
 		}
 	}
 	return value{kind: other}
+}
+
+// holds tells whether the 8 bytes at off are known to hold v, and nothing else of
+// what is known lies there.
+func (s *state) holds(off int64, v value) (ok bool) {
+	for _, x := range s.slots {
+		switch {
+		case x.off == off && x.v == v:
+			ok = true
+		case x.off > off-8 && x.off < off+8:
+			return false
+		}
+	}
+	return ok
 }
 
 // put notes that the 8 bytes at off hold v.
@@ -59,12 +75,18 @@ func (s *state) pointers() (sites uint64) {
 
 func (s *state) join(b *state) (changed bool) {
 	for r := range s.regs {
+		if s.regs[r] == b.regs[r] {
+			continue
+		}
 		if j := join(s.regs[r], b.regs[r]); j != s.regs[r] {
 			s.regs[r], changed = j, true
 		}
 	}
 	if b.late && !s.late {
 		s.late, changed = true, true
+	}
+	if slices.Equal(s.slots, b.slots) {
+		return changed
 	}
 	slots := make([]slot, 0, len(s.slots))
 	for _, x := range s.slots {

@@ -54,6 +54,9 @@ func (x *finder) carries(i int, v value) {
 // constantOf is what an instruction that sets a constant sets, as far as hints
 // are concerned.
 func (x *finder) constantOf(i int, in *code.Insn) value {
+	if in.CORE == nil {
+		return value{kind: apart}
+	}
 	if n, ok := x.answers[i]; ok {
 		return knownNumber(uint64(n))
 	}
@@ -219,8 +222,11 @@ func (x *finder) store(i int, in *code.Insn, s *state) {
 			"stores the hint pointer outside the function's own stack")
 	case base.kind == frame:
 		x.deepen(off)
-		s.forget(off, size)
 		x.carries(i, v)
+		if size == 8 && s.holds(off, v) {
+			break
+		}
+		s.forget(off, size)
 		if size == 8 {
 			s.put(off, v)
 		}

@@ -21,10 +21,10 @@ const (
 // value is an element of find's lattice.
 type value struct {
 	kind   kind
+	beside kind   // loose: apart to other
 	off    int64  // context, frame, hint: bytes; number, offset: the value, where it is known
 	maybe  uint64 // number: the bits that may be other than off's
 	sites  uint64 // hint, loose: the calls it may come from, one bit each
-	beside kind   // loose: apart to other
 	// fields is set on an offset of a bit-field, and on a pointer that one was
 	// added to, a bit for each of finder.places that it may be: where the access
 	// starts is known when its size is.
