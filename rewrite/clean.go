@@ -20,11 +20,10 @@ func (j *job) clean() error {
 			continue
 		}
 		c := cleaner{u: j.u, f: j.u.Funcs[f]}
-		was := slices.Clone(c.f.Insns)
-		before := [2]int{len(was), longestWay(c.f)}
+		was, way := c.f.Insns, c.longestWay()
 		c.run(maxSets)
-		if len(c.f.Insns) > before[0] || longestWay(c.f) > before[1] {
-			c.f.Insns = was
+		if len(c.f.Insns) > len(was) || c.longestWay() > way {
+			c.f.Insns, c.g = was, nil
 			c.run(0)
 		}
 	}
@@ -41,8 +40,8 @@ func (c *cleaner) run(sets int) {
 
 // longestWay is the instructions on the longest way through a function that takes
 // no branch back.
-func longestWay(f *code.Func) int {
-	g := flow.NewGraph(f)
+func (c *cleaner) longestWay() int {
+	g := c.graph()
 	way := make([]int, len(g.Blocks)) // 0: not seen yet, a branch back from there
 	for _, b := range slices.Backward(g.Order) {
 		rest := 0
@@ -61,11 +60,19 @@ const maxRounds = 8
 type cleaner struct {
 	u    *code.Unit
 	f    *code.Func
-	sets int // constants that may be set before a branch
+	g    *flow.Graph // nil: not made since f was changed
+	sets int         // constants that may be set before a branch
 }
 
-func (c *cleaner) demand(g *flow.Graph) *flow.Demand {
-	return flow.NewDemand(g, nil, func(in *code.Insn) int { return arity(c.u, in) })
+func (c *cleaner) graph() *flow.Graph {
+	if c.g == nil {
+		c.g = flow.NewGraph(c.f)
+	}
+	return c.g
+}
+
+func (c *cleaner) demand() *flow.Demand {
+	return flow.NewDemand(c.graph(), nil, func(in *code.Insn) int { return arity(c.u, in) })
 }
 
 // constants is what is known of registers.
@@ -139,26 +146,23 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 // program deals with an absent hint: on that way every word is 0, and the
 // comparisons after it are decided.
 func (c *cleaner) thread() {
-	g := flow.NewGraph(c.f)
-	d := c.demand(g)
+	g, d := c.graph(), c.demand()
 	edit := code.NewEdit(c.f)
-	targets := map[int]int32{}
-	known := c.propagate(g)
+	known := c.propagate()
 	for _, b := range g.Order {
 		i := g.Blocks[b].End - 1
 		if br := &c.f.Insns[i]; br.Origin >= 0 || !br.IsBranch() || br.IsGoto() || i+1 >= len(c.f.Insns) {
 			continue
 		}
-		way := c.follow(i, c.after(known[b], g.Blocks[b].Start, i))
+		k := known[b]
+		c.follow(&k, g.Blocks[b].Start, i)
+		way := c.way(i, k)
 		if way == nil {
 			continue
 		}
-		c.retarget(i, way, d.Start(g.Of[way.to]), d.Start(g.Of[i+1]), edit, targets)
+		c.retarget(i, way, d.Start(g.Of[way.to]), d.Start(g.Of[i+1]), edit)
 	}
-	for i, to := range targets {
-		c.f.Insns[i].Target = to
-	}
-	edit.Apply()
+	c.apply(edit)
 }
 
 // writes is the registers that an instruction sets.
@@ -187,8 +191,8 @@ type way struct {
 // maxWay bounds how far thread looks along one way.
 const maxWay = 64
 
-// follow walks from the target of the branch at i while what it meets is known.
-func (c *cleaner) follow(i int, k constants) *way {
+// way walks from the target of the branch at i while what it meets is known.
+func (c *cleaner) way(i int, k constants) *way {
 	var found *way
 	var sets registers
 	at := c.f.Insns[i].Target
@@ -227,7 +231,7 @@ const maxSets = 2
 
 // retarget redirects the branch at i when what the way sets is not looked at
 // where it ends, or can be set before the branch without harm to the other way.
-func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit, targets map[int]int32) {
+func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit) {
 	br := &c.f.Insns[i]
 	var movs []code.Insn
 	for r := asm.R0; r <= asm.R9; r++ {
@@ -243,35 +247,31 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit
 		mov.For = br.For
 		movs = append(movs, mov)
 	}
-	targets[i] = w.to
-	if len(movs) > 0 {
-		edit.Insert(i, movs...)
-	}
+	edit.Insert(i, movs...)
+	edit.Retarget(i, w.to)
 }
 
-// propagate finds the constants known at the start of each block; nil: the
-// block is not reached.
-func (c *cleaner) propagate(g *flow.Graph) []*constants {
-	in := make([]*constants, len(g.Blocks))
-	in[0] = &constants{}
+// propagate finds the constants known at the start of each block that is reached.
+func (c *cleaner) propagate() []constants {
+	g := c.graph()
+	at, seen := make([]constants, len(g.Blocks)), make([]bool, len(g.Blocks))
+	seen[0] = true
 	for again := true; again; {
 		again = false
 		for _, b := range g.Order {
-			if in[b] == nil {
-				continue
-			}
-			k := c.after(in[b], g.Blocks[b].Start, g.Blocks[b].End)
+			k := at[b]
+			c.follow(&k, g.Blocks[b].Start, g.Blocks[b].End)
 			for _, s := range g.Blocks[b].Succ {
-				if in[s] == nil {
-					copied := k
-					in[s], again = &copied, true
-				} else if in[s].meet(&k) {
-					again = true
+				switch {
+				case !seen[s]:
+					at[s], seen[s] = k, true
+				case at[s].meet(&k):
+					again = again || g.Back(b, s)
 				}
 			}
 		}
 	}
-	return in
+	return at
 }
 
 // meet forgets what the other does not know to be the same.
@@ -285,26 +285,23 @@ func (k *constants) meet(o *constants) (changed bool) {
 	return changed
 }
 
-// after follows the instructions [start, end) of one block.
-func (c *cleaner) after(k *constants, start, end int) constants {
-	out := *k
+// follow goes over the instructions [start, end) of one block.
+func (c *cleaner) follow(k *constants, start, end int) {
 	for i := start; i < end; i++ {
-		if in := &c.f.Insns[i]; !out.step(in) {
-			out.known &^= writes(in)
+		if in := &c.f.Insns[i]; !k.step(in) {
+			k.known &^= writes(in)
 		}
 	}
-	return out
 }
 
 // dropKnown drops instructions that set a register to what it holds: thread
 // sets constants of the program's own earlier.
 func (c *cleaner) dropKnown() bool {
-	g := flow.NewGraph(c.f)
+	g := c.graph()
 	edit := code.NewEdit(c.f)
-	for b, k := range c.propagate(g) {
-		if k == nil {
-			continue
-		}
+	known := c.propagate()
+	for _, b := range g.Order {
+		k := &known[b]
 		for i := g.Blocks[b].Start; i < g.Blocks[b].End; i++ {
 			in := &c.f.Insns[i]
 			class := in.OpCode.Class()
@@ -312,7 +309,7 @@ func (c *cleaner) dropKnown() bool {
 				k.known.has(in.Dst) && in.Constant >= 0 && k.value[in.Dst] == uint64(in.Constant) {
 				edit.Replace(i)
 			}
-			*k = c.after(k, i, i+1)
+			c.follow(k, i, i+1)
 		}
 	}
 	return c.apply(edit)
@@ -320,8 +317,7 @@ func (c *cleaner) dropKnown() bool {
 
 // dropDead drops inserted instructions whose result nobody looks at.
 func (c *cleaner) dropDead() bool {
-	g := flow.NewGraph(c.f)
-	d := c.demand(g)
+	g, d := c.graph(), c.demand()
 	edit := code.NewEdit(c.f)
 	for _, b := range g.Order {
 		d.Walk(b, func(i int, after *flow.Bits) {
@@ -337,7 +333,7 @@ func (c *cleaner) dropDead() bool {
 
 // dropUnreached drops what no way leads to any more; a kernel refuses it.
 func (c *cleaner) dropUnreached() bool {
-	g := flow.NewGraph(c.f)
+	g := c.graph()
 	reached := make([]bool, len(g.Blocks))
 	for _, b := range g.Order {
 		reached[b] = true
@@ -368,5 +364,6 @@ func (c *cleaner) apply(e *code.Edit) bool {
 		return false
 	}
 	e.Apply()
+	c.g = nil
 	return true
 }

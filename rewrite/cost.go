@@ -78,15 +78,11 @@ func (c *costs) of(in *code.Insn, probes bool) float64 {
 // of a branch are as likely; a loop counts once.
 func (p *plan) often() []float64 {
 	g := p.graph
-	rank := make([]int, len(g.Blocks))
-	for i, b := range g.Order {
-		rank[b] = i
-	}
 	freq := make([]float64, len(g.Blocks))
 	freq[0] = 1
 	for _, b := range g.Order {
 		for _, s := range g.Blocks[b].Succ {
-			if rank[s] > rank[b] {
+			if !g.Back(b, s) {
 				freq[s] += freq[b] / float64(len(g.Blocks[b].Succ))
 			}
 		}

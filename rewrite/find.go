@@ -217,14 +217,10 @@ func (x *finder) solve(first *state) {
 	if n == 0 {
 		return
 	}
-	rank := make([]int, n)
-	for i, b := range x.graph.Order {
-		rank[b] = i
-	}
 	loops := false
-	for i, b := range x.graph.Order {
+	for _, b := range x.graph.Order {
 		for _, s := range x.graph.Blocks[b].Succ {
-			loops = loops || rank[s] <= i
+			loops = loops || x.graph.Back(b, s)
 		}
 	}
 	x.final = !loops
@@ -235,7 +231,7 @@ func (x *finder) solve(first *state) {
 	pending[0] = true
 	for again := true; again; {
 		again = false
-		for i, b := range x.graph.Order {
+		for _, b := range x.graph.Order {
 			if !pending[b] {
 				continue
 			}
@@ -247,7 +243,7 @@ func (x *finder) solve(first *state) {
 			for _, s := range x.leaving(b) {
 				if x.arrive(s) {
 					pending[s] = true
-					again = again || rank[s] <= i
+					again = again || x.graph.Back(b, s)
 				}
 			}
 			if x.err != nil {

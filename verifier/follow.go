@@ -28,6 +28,8 @@ type walk[S any, P facts[S]] struct {
 	known   []bool // by index in states
 	pending []bool // by index in states: it changed since it was followed
 	reached []bool // by instruction
+	now     S      // where run is, and what holds where the branch there is taken
+	taken   S
 }
 
 // follow runs over all paths of f, whose targets are all in range.
@@ -64,27 +66,28 @@ func follow[S any, P facts[S]](f *code.Func, first S, r rules[S]) *walk[S, P] {
 // run follows the straight line from leader l up to the next, and tells whether
 // what came before it changed.
 func (w *walk[S, P]) run(l int) (back bool) {
-	i, s := w.starts[l], w.states[l]
+	i, s := w.starts[l], &w.now
+	*s = w.states[l]
 	for {
 		in := &w.f.Insns[i]
 		w.reached[i] = true
-		w.rules.step(&s, i)
+		w.rules.step(s, i)
 		if in.Target != code.NoTarget {
 			to := w.leader[in.Target]
 			if w.rules.edge == nil {
-				back = w.arrive(to, &s) && int(to) <= l || back
+				back = w.arrive(to, s) && int(to) <= l || back
 			} else {
-				taken := s
-				w.rules.edge(&taken, i, true)
-				back = w.arrive(to, &taken) && int(to) <= l || back
-				w.rules.edge(&s, i, false)
+				w.taken = *s
+				w.rules.edge(&w.taken, i, true)
+				back = w.arrive(to, &w.taken) && int(to) <= l || back
+				w.rules.edge(s, i, false)
 			}
 		}
 		if !in.FallsThrough() {
 			return back
 		}
 		if i++; w.leader[i] >= 0 {
-			w.arrive(w.leader[i], &s)
+			w.arrive(w.leader[i], s)
 			return back
 		}
 	}

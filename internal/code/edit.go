@@ -1,5 +1,7 @@
 package code
 
+import "slices"
+
 // Here names, as the Target of a branch in code handed to an Edit, the k-th
 // instruction of that same code; k may be the code's length, which is whatever
 // runs after it.
@@ -10,14 +12,27 @@ func Here(k int) int32 { return int32(-2 - k) }
 type Edit struct {
 	f       *Func
 	enter   []Insn
-	before  map[int][]Insn
-	instead map[int][]Insn
+	changes []change
 }
 
-// NewEdit starts an edit of f.
-func NewEdit(f *Func) *Edit {
-	return &Edit{f: f, before: map[int][]Insn{}, instead: map[int][]Insn{}}
+// change is what becomes of one instruction.
+type change struct {
+	at   int
+	kind changeKind
+	code []Insn // inserted or instead
+	to   int32  // retargeted
 }
+
+type changeKind uint8
+
+const (
+	inserted changeKind = iota
+	replaced
+	retargeted
+)
+
+// NewEdit starts an edit of f.
+func NewEdit(f *Func) *Edit { return &Edit{f: f} }
 
 // Enter puts code before the function that runs once, when it is entered: unlike
 // with Insert at 0, a branch to instruction 0 does not run it.
@@ -26,49 +41,34 @@ func (e *Edit) Enter(code ...Insn) { e.enter = code }
 // Insert puts code before instruction i: whoever branches to i runs it first.
 // Code inserted twice at one place runs in the order of the calls.
 func (e *Edit) Insert(i int, code ...Insn) {
-	e.before[i] = splice(e.before[i], code)
+	e.changes = append(e.changes, change{at: i, kind: inserted, code: code})
 }
 
 // Replace puts code in the place of instruction i; none deletes it.
 func (e *Edit) Replace(i int, code ...Insn) {
-	e.instead[i] = code
+	e.changes = append(e.changes, change{at: i, kind: replaced, code: code})
 }
 
-// Replaced tells whether instruction i is replaced already.
-func (e *Edit) Replaced(i int) bool {
-	_, ok := e.instead[i]
-	return ok
+// Retarget makes the branch i lead to another instruction.
+func (e *Edit) Retarget(i int, to int32) {
+	e.changes = append(e.changes, change{at: i, kind: retargeted, to: to})
 }
 
 // Empty tells whether the edit changes nothing.
-func (e *Edit) Empty() bool { return len(e.enter)+len(e.before)+len(e.instead) == 0 }
+func (e *Edit) Empty() bool { return len(e.enter)+len(e.changes) == 0 }
 
-// splice appends b to a, both with branches in the form of Here.
-func splice(a, b []Insn) []Insn {
-	shift := int32(len(a))
-	for _, in := range b {
-		if in.Target < NoTarget {
-			in.Target -= shift
-		}
-		a = append(a, in)
-	}
-	return a
-}
-
-// Apply makes the changes. The source line of an instruction goes to the first
-// instruction that now stands at its place, and when nothing does, to the next
-// one that had relied on it.
+// Apply makes the changes, in instructions of the function's own. The source line
+// of an instruction goes to the first instruction that now stands at its place, and
+// when nothing does, to the next one that had relied on it.
 func (e *Edit) Apply() {
 	if e.Empty() {
 		return
 	}
+	slices.SortStableFunc(e.changes, func(a, b change) int { return a.at - b.at })
 	old := e.f.Insns
 	grow := len(e.enter)
-	for _, c := range e.before {
-		grow += len(c)
-	}
-	for _, c := range e.instead {
-		grow += len(c)
+	for i := range e.changes {
+		grow += len(e.changes[i].code)
 	}
 	out := place(make([]Insn, 0, len(old)+grow), e.enter)
 	if len(out) > 0 && len(old) > 0 {
@@ -76,30 +76,40 @@ func (e *Edit) Apply() {
 	}
 	at := make([]int32, len(old)+1) // where old instruction i, or its code, starts now
 	var pending *Line
-	for i := range old {
-		at[i] = int32(len(out))
+	next := 0 // of the old instructions
+	keep := func(end int) {
+		start := len(out)
+		out = append(out, old[next:end]...)
+		if start < len(out) && pending != nil {
+			if out[start].Line == nil {
+				out[start].Line = pending
+			}
+			pending = nil
+		}
+		for ; next < end; next++ {
+			at[next] = int32(start)
+			start++
+		}
+	}
+	for rest := e.changes; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].at == rest[0].at {
+			n++
+		}
+		i := rest[0].at
+		keep(i)
 		line := old[i].Line
 		if line == nil {
 			line = pending
 		}
-		pending = nil
-		code := e.before[i]
-		if c, ok := e.instead[i]; ok {
-			code = splice(code, c)
-		} else {
-			kept := old[i]
-			kept.Line = nil
-			out = append(place(out, code), kept)
-			out[at[i]].Line = line
-			continue
+		at[i] = int32(len(out))
+		out = put(out, old[i], rest[:n])
+		if pending = line; int(at[i]) < len(out) {
+			out[at[i]].Line, pending = line, nil
 		}
-		out = place(out, code)
-		if len(code) > 0 {
-			out[at[i]].Line = line
-		} else {
-			pending = line
-		}
+		next, rest = i+1, rest[n:]
 	}
+	keep(len(old))
 	at[len(old)] = int32(len(out))
 	for i := range out {
 		switch t := out[i].Target; {
@@ -110,6 +120,27 @@ func (e *Edit) Apply() {
 		}
 	}
 	e.f.Insns = out
+}
+
+// put appends what becomes of the old instruction in.
+func put(out []Insn, in Insn, changes []change) []Insn {
+	var instead []Insn
+	gone := false
+	in.Line = nil // Apply says whose it is
+	for _, c := range changes {
+		switch c.kind {
+		case inserted:
+			out = place(out, c.code)
+		case replaced:
+			gone, instead = true, c.code
+		case retargeted:
+			in.Target = c.to
+		}
+	}
+	if gone {
+		return place(out, instead)
+	}
+	return append(out, in)
 }
 
 // place appends code with its Here targets made absolute: still negative, to

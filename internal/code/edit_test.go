@@ -104,6 +104,9 @@ func TestEdit(t *testing.T) {
 		{"delete, and the next has no line", func(e *code.Edit) { e.Replace(0); e.Replace(1); e.Replace(2) }, []string{
 			"branch 0, was 3, line 3", "exit, was 4, line 4",
 		}},
+		{"retarget", func(e *code.Edit) { e.Insert(1, mov(asm.R2, 7)); e.Retarget(1, 2) }, []string{
+			"r0 = 0, was 0, line 0", "r2 = 7, was -1, line 1", "branch 3, was 1, line -1", "r0 = 2, was 2, line 2", "branch 1, was 3, line 3", "exit, was 4, line 4",
+		}},
 		{"insert at the end", func(e *code.Edit) { e.Insert(4, ifZero(code.Here(1)), ifZero(0)) }, []string{
 			"r0 = 0, was 0, line 0", "branch 3, was 1, line 1", "r0 = 2, was 2, line 2", "branch 1, was 3, line 3",
 			"branch 5, was -1, line 4", "branch 0, was -1, line -1", "exit, was 4, line -1",
@@ -126,8 +129,6 @@ func TestEditKeepsLines(t *testing.T) {
 	f.Insns[2].Line, f.Insns[3].Line = nil, nil // on with line 1
 	e := code.NewEdit(f)
 	e.Replace(1)
-	require.True(t, e.Replaced(1))
-	require.False(t, e.Replaced(2))
 	e.Apply()
 	require.Equal(t, []string{
 		"r0 = 0, was 0, line 0", "r2 = 2, was 2, line 1", "r3 = 3, was 3, line -1", "exit, was 4, line 4",

@@ -15,6 +15,7 @@ type Graph struct {
 	Blocks []Block
 	Of     []int32 // the block of each instruction
 	Order  []int32 // blocks reachable from the entry, in reverse postorder
+	Rank   []int32 // where in Order each block is, 0 of one that is not
 }
 
 // Block is a run of instructions that is entered at its start and left at its
@@ -139,7 +140,13 @@ func (g *Graph) sort() {
 			stack = append(stack, frame{s, 0})
 		}
 	}
-	for i, j := 0, len(g.Order)-1; i < j; i, j = i+1, j-1 {
-		g.Order[i], g.Order[j] = g.Order[j], g.Order[i]
+	slices.Reverse(g.Order)
+	g.Rank = make([]int32, len(g.Blocks))
+	for i, b := range g.Order {
+		g.Rank[b] = int32(i)
 	}
 }
+
+// Back tells whether the edge between two blocks leads back: every loop has one
+// that does.
+func (g *Graph) Back(from, to int32) bool { return g.Rank[to] <= g.Rank[from] }
