@@ -100,8 +100,9 @@ type encoder struct {
 	btf  *btfEdit   // nil: no .BTF
 	ext  *extBuilder
 
-	linked []*code.Func
-	starts []uint64 // of each function, bytes from its section's start
+	linked []*code.Func // all branches reach
+	slots  [][]int      // of each
+	starts []uint64     // of each, bytes from its section's start
 	ends   []uint64
 
 	externs     []int // symbol of each of unit.Externs
@@ -140,15 +141,13 @@ func (e *encoder) start() error {
 	return nil
 }
 
-// link sets the distances of branches, in copies of the functions, and says
-// where these start.
-func (e *encoder) link() error {
-	far := e.unit.V4
-	e.linked = make([]*code.Func, len(e.unit.Funcs))
+// link makes branches reach, in functions beside those of the unit, and says where
+// these start.
+func (e *encoder) link() (err error) {
+	e.linked, e.slots = make([]*code.Func, len(e.unit.Funcs)), make([][]int, len(e.unit.Funcs))
 	for i, fn := range e.unit.Funcs {
 		own := *fn
-		own.Insns = slices.Clone(fn.Insns)
-		if err := own.Link(far); err != nil {
+		if e.slots[i], err = own.Stretch(e.unit.V4); err != nil {
 			return err
 		}
 		e.linked[i] = &own
@@ -167,9 +166,8 @@ func (e *encoder) layout() {
 		var end uint64
 		for _, fn := range cs.functions {
 			e.starts[fn] = end
-			for i := range e.linked[fn].Insns {
-				end += slotSize * uint64(e.linked[fn].Insns[i].Slots())
-			}
+			slots := e.slots[fn]
+			end += slotSize * uint64(slots[len(slots)-1])
 			e.ends[fn] = end
 		}
 	}
@@ -287,7 +285,7 @@ func (e *encoder) writeCode() error {
 		if len(cs.functions) == 0 {
 			continue
 		}
-		var out []byte
+		out := make([]byte, 0, e.ends[cs.functions[len(cs.functions)-1]])
 		var relocs []reloc
 		for _, fn := range cs.functions {
 			var err error
@@ -329,13 +327,16 @@ func (e *encoder) writeFunction(cs *codeSection, fn int, out []byte, relocs []re
 	insns := e.linked[fn].Insns
 	if e.ext != nil {
 		e.ext.function(cs, uint64(len(out)), e.f.functions[fn])
-		if insns[0].Line == nil {
-			// The kernel wants a line at the start of every function (check_btf_line).
-			insns[0].Line = firstLine(insns)
-		}
 	}
+	var copied code.Insn // the unit's stay as they are
+	in := &copied
 	for i := range insns {
-		in := &insns[i]
+		copied = insns[i]
+		in.SetDistance(e.slots[fn], i)
+		if i == 0 && in.Line == nil {
+			// The kernel wants a line at the start of every function (check_btf_line).
+			in.Line = firstLine(insns)
+		}
 		offset := uint64(len(out))
 		r, err := e.refer(fn, in, offset)
 		if err != nil {

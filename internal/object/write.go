@@ -100,7 +100,11 @@ func (c *container) encodeELF() ([]byte, error) {
 		return nil, fmt.Errorf("%d sections, ELF has room for %d", len(c.sections), elf.SHN_LORESERVE)
 	}
 	c.fillTables()
-	out := make([]byte, headerSize)
+	size := headerSize
+	for i := range c.sections {
+		size += len(c.sections[i].data) + int(c.sections[i].Addralign) + binary.Size(elf.Section64{})
+	}
+	out := make([]byte, headerSize, size)
 	for i := range c.sections {
 		s := &c.sections[i]
 		if s.kind() == elf.SHT_NULL {
