@@ -118,11 +118,14 @@ func share(u *code.Unit) *code.Unit {
 	return &c
 }
 
-// own gives the functions that the passes edit instructions which before does not
-// share. Most of a large object is others.
+// own gives the functions whose instructions the passes change in their places ones
+// which before does not share: where a CO-RE record is about hints. Most of a large
+// object is others.
 func (j *job) own() {
 	for _, f := range j.funcs {
-		j.u.Funcs[f].Insns = slices.Clone(j.u.Funcs[f].Insns)
+		if fn := j.u.Funcs[f]; hintRecord(fn) {
+			fn.Insns = slices.Clone(fn.Insns)
+		}
 	}
 }
 
@@ -140,7 +143,7 @@ func (j *job) declare() (err error) {
 	if j.ds, err = declare(j.u); err != nil {
 		return &UnsupportedError{Insn: -1, Msg: err.Error()}
 	}
-	if len(j.ds.list) == 0 && !j.anyRecord() {
+	if len(j.ds.list) == 0 && !slices.ContainsFunc(j.u.Funcs, hintRecord) {
 		return nil
 	}
 	for t, err := range j.u.Types.All() {
@@ -155,13 +158,11 @@ func (j *job) declare() (err error) {
 	return err
 }
 
-// anyRecord tells whether there is a CO-RE record about a hint struct.
-func (j *job) anyRecord() bool {
-	for _, f := range j.u.Funcs {
-		for i := range f.Insns {
-			if c := f.Insns[i].CORE; c != nil && asHintStruct(c.Type) != nil {
-				return true
-			}
+// hintRecord tells whether a function has a CO-RE record about a hint struct.
+func hintRecord(f *code.Func) bool {
+	for i := range f.Insns {
+		if c := f.Insns[i].CORE; c != nil && asHintStruct(c.Type) != nil {
+			return true
 		}
 	}
 	return false

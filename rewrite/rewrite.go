@@ -122,7 +122,7 @@ func rewriteObject(in []byte, opts Options) (out []byte, report *Report, u *code
 	if err != nil {
 		return nil, nil, nil, &UsageError{err.Error()}
 	}
-	u = file.Unit()
+	u = file.Shared() // see job.own
 	report, changed, err := run(u, opts)
 	if err != nil {
 		return nil, nil, nil, err

@@ -100,6 +100,8 @@ type reporter func(insn int, format string, args ...any)
 
 const wholeFunc = -1
 
+var removedExtern = invariant{"removed extern", checkGone}
+
 // shape are the rules that make it possible to follow a function's control flow
 // at all; onPaths are the rules about what happens along it. A function that
 // breaks one of the first is not asked about the second.
@@ -111,7 +113,7 @@ var (
 	}
 	onPaths = []invariant{
 		{"reference", checkReferences},
-		{"removed extern", checkGone},
+		removedExtern,
 		{"CO-RE record", checkCORE},
 		{"reachable code", checkReachable},
 		{"frame pointer", checkFramePointer},
@@ -125,6 +127,8 @@ var (
 		{insertedOperand, foundBy(insertedOperand)},
 		{descriptorLoad, foundBy(descriptorLoad)},
 	}
+	// What a function that is untouched may break.
+	onUntouched = []invariant{removedExtern}
 	// The call chains need every function's frame.
 	chains = []invariant{
 		{ChainStack, checkChain},
@@ -183,17 +187,29 @@ func check(u *code.Unit, opts Options) Violations {
 			continue
 		}
 		c.paths, c.compared = pathsOf(u, f), nil
-		if b := opts.Before; b != nil && i < len(b.Funcs) && wellShaped(b.Funcs[i]) {
-			c.compared = compare(u, f, b.Funcs[i], &opts)
-		}
-		c.run(onPaths, i, f)
 		c.frames[i] = c.paths.depth
+		rules := onPaths
+		if b := opts.Before; b != nil && i < len(b.Funcs) {
+			switch before := b.Funcs[i]; {
+			case untouched(f, before):
+				rules = onUntouched
+			case wellShaped(before):
+				c.compared = compare(u, f, before, &opts)
+			}
+		}
+		c.run(rules, i, f)
 	}
 	c.chain = callChains(u, c.frames)
 	for i, f := range u.Funcs {
 		c.run(chains, i, f)
 	}
 	return c.found
+}
+
+// untouched tells whether f has the very instructions that before has: what they
+// break they broke before, and there is nothing to compare.
+func untouched(f, before *code.Func) bool {
+	return len(f.Insns) == len(before.Insns) && &f.Insns[0] == &before.Insns[0]
 }
 
 // wellShaped tells whether the control flow of a function can be followed.

@@ -43,11 +43,11 @@ func (s *input) merge(other *input) bool {
 	return changed
 }
 
-// inputOf follows a function as it was read. gone tells which of its instructions
-// went.
-func inputOf(u *code.Unit, f *code.Func, gone []bool) *walk[input, *input] {
+// followInput follows a function as it was read. gone tells which of its
+// instructions went.
+func followInput(u *code.Unit, f *code.Func, gone []bool, visit func(i int, s *input)) {
 	p := place{u, f}
-	return follow[input](f, input{state: entryState(f)}, rules[input]{step: func(s *input, i int) {
+	follow[input](f, input{state: entryState(f)}, rules[input]{visit: visit, step: func(s *input, i int) {
 		in := &f.Insns[i]
 		if gone[i] {
 			s.lose(in)

@@ -48,16 +48,16 @@ func compare(u *code.Unit, f, before *code.Func, opts *Options) *rewritten {
 	if len(w.found) > 0 || !inserted && len(w.doubts) == 0 {
 		return w
 	}
-	in := inputOf(opts.Before, before, gone)
-	in.each(func(i int, s *input) {
+	followInput(opts.Before, before, gone, func(i int, s *input) {
 		if !gone[i] {
 			w.depth = max(w.depth, depthAt(&before.Insns[i], &s.state))
 		}
 	})
 	w.placeContext(gone)
-	out := follow[output](f, outputEntry(), rules[output]{step: w.step, edge: w.edge})
-	out.each(w.judge)
-	w.settle(in)
+	follow[output](f, outputEntry(), rules[output]{step: w.step, edge: w.edge, visit: w.judge})
+	if len(w.doubts) > 0 {
+		w.settle(gone)
+	}
 	return w
 }
 
@@ -70,14 +70,14 @@ func (w *rewritten) doubt(invariant string, i int, r asm.Register, stand constan
 }
 
 // settle asks the input about what is in doubt.
-func (w *rewritten) settle(in *walk[input, *input]) {
+func (w *rewritten) settle(gone []bool) {
 	asked := make(map[int32][]*doubt)
 	for n := range w.doubts {
 		d := &w.doubts[n]
 		origin := w.f.Insns[d.insn].Origin
 		asked[origin] = append(asked[origin], d)
 	}
-	in.each(func(i int, s *input) {
+	followInput(w.opts.Before, w.before, gone, func(i int, s *input) {
 		for _, d := range asked[int32(i)] {
 			d.excused = s.gone.has(d.reg) || d.stand.n > 0 && s.consts[d.reg].covers(&d.stand)
 		}

@@ -165,22 +165,19 @@ func checkFramePointer(_ *checker, f *code.Func, report reporter) {
 
 // checkReads: on every path a register is written before it is read.
 func checkReads(c *checker, f *code.Func, report reporter) {
-	c.paths.each(func(i int, s *state) {
-		for missing := c.paths.reads(&f.Insns[i]) &^ s.defined(); missing != 0; missing &= missing - 1 {
-			report(i, "%v reads %v, which is not written on every path", f.Insns[i].OpCode, missing.first())
+	for _, u := range c.paths.unread {
+		for missing := u.regs; missing != 0; missing &= missing - 1 {
+			report(u.insn, "%v reads %v, which is not written on every path", f.Insns[u.insn].OpCode, missing.first())
 		}
-	})
+	}
 }
 
 // checkStack: an access through a known frame address stays in the frame.
 func checkStack(c *checker, f *code.Func, report reporter) {
-	c.paths.each(func(i int, s *state) {
-		off, size, ok := stackAccess(&f.Insns[i], s)
-		if ok && (off < -maxStack || off+size > 0) {
-			report(i, "%v touches r10%+d to r10%+d, the frame is r10-%d to r10-1",
-				f.Insns[i].OpCode, off, off+size-1, maxStack)
-		}
-	})
+	for _, a := range c.paths.outside {
+		report(a.insn, "%v touches r10%+d to r10%+d, the frame is r10-%d to r10-1",
+			f.Insns[a.insn].OpCode, a.off, a.off+a.size-1, maxStack)
+	}
 }
 
 // checkChain: the frames of a call chain fit into the kernel's stack.

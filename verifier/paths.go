@@ -104,21 +104,45 @@ func (s *state) frameAddress(in *code.Insn) value {
 	return value(result)
 }
 
-// paths is what holds before each instruction of a function on every path to
-// it.
+// paths is what was seen on all paths of a function.
 type paths struct {
 	place
-	*walk[state, *state]
-	depth int // bytes of the frame that are used
+	reached []bool // by instruction
+	depth   int    // bytes of the frame that are used
+	unread  []unwritten
+	outside []access
 }
+
+// unwritten are registers that an instruction reads and that are not written on
+// every path to it.
+type unwritten struct {
+	insn int
+	regs regset
+}
+
+// access is one to what is not in the frame, through an address of the frame.
+type access struct{ insn, off, size int }
 
 // pathsOf runs over all paths of f, whose targets are all in range.
 func pathsOf(u *code.Unit, f *code.Func) *paths {
-	p := &paths{place: place{u, f}, walk: follow[state](f, entryState(f), rules[state]{
-		step: func(s *state, i int) { s.step(&f.Insns[i]) },
-	})}
-	p.each(func(i int, s *state) { p.depth = max(p.depth, depthAt(&f.Insns[i], s)) })
+	p := &paths{place: place{u, f}}
+	p.reached = follow[state](f, entryState(f), rules[state]{
+		step:  func(s *state, i int) { s.step(&f.Insns[i]) },
+		visit: p.look,
+	})
 	return p
+}
+
+// look notes what an instruction does with the registers and the frame.
+func (p *paths) look(i int, s *state) {
+	in := &p.f.Insns[i]
+	p.depth = max(p.depth, depthAt(in, s))
+	if missing := p.reads(in) &^ s.defined(); missing != 0 {
+		p.unread = append(p.unread, unwritten{i, missing})
+	}
+	if off, size, ok := stackAccess(in, s); ok && (off < -maxStack || off+size > 0) {
+		p.outside = append(p.outside, access{i, off, size})
+	}
 }
 
 // stackAccess returns offset from r10 and size of a load or store whose address

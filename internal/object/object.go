@@ -92,12 +92,21 @@ func (c *container) license() string {
 // and Types are shared with f: put another in the place of one, do not change
 // it.
 func (f *File) Unit() *code.Unit {
+	u := f.Shared()
+	for _, fn := range u.Funcs {
+		fn.Insns = slices.Clone(fn.Insns)
+	}
+	return u
+}
+
+// Shared is Unit with instructions that are shared with f too, for who gives a
+// function others before changing any.
+func (f *File) Shared() *code.Unit {
 	u := f.unit
 	u.Externs = slices.Clone(u.Externs)
 	u.Funcs = make([]*code.Func, len(f.unit.Funcs))
 	for i, fn := range f.unit.Funcs {
 		own := *fn
-		own.Insns = slices.Clone(fn.Insns)
 		u.Funcs[i] = &own
 	}
 	u.V4 = u.HasV4()
