@@ -3,6 +3,7 @@ package verifier
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/cilium/ebpf/asm"
 
@@ -17,11 +18,11 @@ type rewritten struct {
 	place
 	opts   *Options
 	before *code.Func
-	depth  int    // bytes of the frame that the program's own instructions use
 	legal  []bool // by instruction: inserted code may have the context in r1 here
 	called []bool // by instruction: and may keep it, for a call that is gone stood here
 	found  map[string][]finding
 	doubts []doubt
+	stores []access // of inserted code, to the frame
 }
 
 // finding is what one invariant says of an instruction.
@@ -48,14 +49,9 @@ func compare(u *code.Unit, f, before *code.Func, opts *Options) *rewritten {
 	if len(w.found) > 0 || !inserted && len(w.doubts) == 0 {
 		return w
 	}
-	followInput(opts.Before, before, gone, func(i int, s *input) {
-		if !gone[i] {
-			w.depth = max(w.depth, depthAt(&before.Insns[i], &s.state))
-		}
-	})
 	w.placeContext(gone)
 	follow[output](f, outputEntry(), rules[output]{step: w.step, edge: w.edge, visit: w.judge})
-	if len(w.doubts) > 0 {
+	if len(w.doubts)+len(w.stores) > 0 {
 		w.settle(gone)
 	}
 	return w
@@ -69,22 +65,35 @@ func (w *rewritten) doubt(invariant string, i int, r asm.Register, stand constan
 	w.doubts = append(w.doubts, doubt{finding{i, fmt.Sprintf(format, args...)}, invariant, r, stand, false})
 }
 
-// settle asks the input about what is in doubt.
+// settle asks the input about what is in doubt, and how much of the frame the
+// program's own instructions use.
 func (w *rewritten) settle(gone []bool) {
-	asked := make(map[int32][]*doubt)
+	depth := 0
+	origin := func(d *doubt) int { return int(w.f.Insns[d.insn].Origin) }
+	asked := make([]*doubt, len(w.doubts))
 	for n := range w.doubts {
-		d := &w.doubts[n]
-		origin := w.f.Insns[d.insn].Origin
-		asked[origin] = append(asked[origin], d)
+		asked[n] = &w.doubts[n]
 	}
+	slices.SortStableFunc(asked, func(a, b *doubt) int { return origin(a) - origin(b) })
 	followInput(w.opts.Before, w.before, gone, func(i int, s *input) {
-		for _, d := range asked[int32(i)] {
-			d.excused = s.gone.has(d.reg) || d.stand.n > 0 && s.consts[d.reg].covers(&d.stand)
+		if !gone[i] {
+			depth = max(depth, depthAt(&w.before.Insns[i], &s.state))
+		}
+		for ; len(asked) > 0 && origin(asked[0]) <= i; asked = asked[1:] {
+			if d := asked[0]; origin(d) == i {
+				d.excused = s.gone.has(d.reg) || d.stand.n > 0 && s.consts[d.reg].covers(&d.stand)
+			}
 		}
 	})
 	for n := range w.doubts {
 		if d := &w.doubts[n]; !d.excused {
 			w.found[d.invariant] = append(w.found[d.invariant], d.finding)
+		}
+	}
+	for _, a := range w.stores {
+		if a.off+a.size > -depth {
+			w.report(preservedStack, a.insn, "%v writes to r10%+d, of the frame the program uses %d bytes",
+				w.f.Insns[a.insn].OpCode, a.off, depth)
 		}
 	}
 }
@@ -323,16 +332,14 @@ func (w *rewritten) judgeOperands(i int, s *output) {
 	}
 }
 
-// judgeStore: inserted code writes to the frame, behind what the program uses of
-// it, and nowhere else.
+// judgeStore: inserted code writes to the frame and nowhere else; behind what the
+// program uses of it, see settle.
 func (w *rewritten) judgeStore(i int, s *output) {
 	in := &w.f.Insns[i]
 	base := s.value(in.Dst)
-	off, size := int(base.n)+int(in.Offset), in.OpCode.Size().Sizeof()
-	switch {
-	case in.OpCode.Mode() != asm.MemMode || base.kind != frameAt:
+	if in.OpCode.Mode() != asm.MemMode || base.kind != frameAt {
 		w.report(insertedStore, i, "%v writes to what is not known to be the frame", in.OpCode)
-	case off+size > -w.depth:
-		w.report(preservedStack, i, "%v writes to r10%+d, of the frame the program uses %d bytes", in.OpCode, off, w.depth)
+		return
 	}
+	w.stores = append(w.stores, access{i, int(base.n) + int(in.Offset), in.OpCode.Size().Sizeof()})
 }

@@ -110,7 +110,7 @@ type paths struct {
 	reached []bool // by instruction
 	depth   int    // bytes of the frame that are used
 	unread  []unwritten
-	outside []access
+	outside []access // to what is not in the frame
 }
 
 // unwritten are registers that an instruction reads and that are not written on
@@ -120,7 +120,7 @@ type unwritten struct {
 	regs regset
 }
 
-// access is one to what is not in the frame, through an address of the frame.
+// access is one through an address of the frame, at r10+off.
 type access struct{ insn, off, size int }
 
 // pathsOf runs over all paths of f, whose targets are all in range.
