@@ -71,8 +71,8 @@ func (c *cleaner) graph() *flow.Graph {
 	return c.g
 }
 
-func (c *cleaner) demand() *flow.Demand {
-	return flow.NewDemand(c.graph(), nil, func(in *code.Insn) int { return arity(c.u, in) })
+func (c *cleaner) demand(visit flow.Visit) *flow.Demand {
+	return flow.NewDemand(c.graph(), nil, func(in *code.Insn) int { return arity(c.u, in) }, visit)
 }
 
 // constants is what is known of registers.
@@ -146,7 +146,7 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 // program deals with an absent hint: on that way every word is 0, and the
 // comparisons after it are decided.
 func (c *cleaner) thread() {
-	g, d := c.graph(), c.demand()
+	g, d := c.graph(), c.demand(nil)
 	edit := code.NewEdit(c.f)
 	known := c.propagate()
 	for _, b := range g.Order {
@@ -317,30 +317,25 @@ func (c *cleaner) dropKnown() bool {
 
 // dropDead drops inserted instructions whose result nobody looks at.
 func (c *cleaner) dropDead() bool {
-	g, d := c.graph(), c.demand()
 	edit := code.NewEdit(c.f)
-	for _, b := range g.Order {
-		d.Walk(b, func(i int, after *flow.Bits) {
-			in := &c.f.Insns[i]
-			class := in.OpCode.Class()
-			if in.Origin < 0 && (class.IsALU() || class == asm.LdXClass || class == asm.LdClass) && after[in.Dst] == 0 {
-				edit.Replace(i)
-			}
-		})
-	}
+	c.demand(func(i int, after *flow.Bits) {
+		in := &c.f.Insns[i]
+		if in.Origin >= 0 || after[in.Dst] != 0 {
+			return
+		}
+		if class := in.OpCode.Class(); class.IsALU() || class == asm.LdXClass || class == asm.LdClass {
+			edit.Replace(i)
+		}
+	})
 	return c.apply(edit)
 }
 
 // dropUnreached drops what no way leads to any more; a kernel refuses it.
 func (c *cleaner) dropUnreached() bool {
 	g := c.graph()
-	reached := make([]bool, len(g.Blocks))
-	for _, b := range g.Order {
-		reached[b] = true
-	}
 	edit := code.NewEdit(c.f)
 	for b := range g.Blocks {
-		for i := g.Blocks[b].Start; i < g.Blocks[b].End && !reached[b]; i++ {
+		for i := g.Blocks[b].Start; i < g.Blocks[b].End && !g.Reached(int32(b)); i++ {
 			edit.Replace(i)
 		}
 	}

@@ -217,13 +217,7 @@ func (x *finder) solve(first *state) {
 	if n == 0 {
 		return
 	}
-	loops := false
-	for _, b := range x.graph.Order {
-		for _, s := range x.graph.Blocks[b].Succ {
-			loops = loops || x.graph.Back(b, s)
-		}
-	}
-	x.final = !loops
+	x.final = !x.graph.Loops()
 	x.states = make([]*state, n)
 	x.states[0], x.reached[0] = first, true
 	// Blocks are taken in reverse postorder, sweep after sweep.

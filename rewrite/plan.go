@@ -247,35 +247,31 @@ func (p *plan) flavoured() *declaration {
 }
 
 // demand solves which bits are looked at as the function will be, and narrows the
-// loads to those.
+// loads to those. Constants go that only a folded branch had looked at: then what
+// these were made of may be of no use either.
 func (p *plan) demand() *flow.Demand {
 	for {
-		d := flow.NewDemand(p.graph, p.effect, func(in *code.Insn) int { return arity(p.u, in) })
-		if !p.narrow(d) {
+		dropped := false
+		d := flow.NewDemand(p.graph, p.effect, func(in *code.Insn) int { return arity(p.u, in) }, func(i int, after *flow.Bits) {
+			in := &p.f.Insns[i]
+			if r := p.reads[i]; r != nil {
+				p.narrow(r, after[in.Dst])
+			}
+			if in.CORE == nil || after[in.Dst] != 0 || p.gone[i] {
+				return
+			}
+			if _, ok := p.answers[i]; ok {
+				p.gone[i], dropped = true, true
+			}
+		})
+		if !dropped {
 			return d
 		}
 	}
 }
 
-// narrow drops the parts of loads that nobody looks at, and the constants that
-// only a folded branch had looked at: true, and what these were made of may have
-// become of no use.
-func (p *plan) narrow(d *flow.Demand) (dropped bool) {
-	for _, b := range p.graph.Order {
-		d.Walk(b, func(i int, after *flow.Bits) {
-			in := &p.f.Insns[i]
-			if _, ok := p.answers[i]; ok && after[in.Dst] == 0 && !p.gone[i] {
-				p.gone[i], dropped = true, true
-			}
-			if r := p.reads[i]; r != nil {
-				p.narrowRead(r, after[in.Dst])
-			}
-		})
-	}
-	return dropped
-}
-
-func (p *plan) narrowRead(r *read, demanded uint64) {
+// narrow drops the parts of a load that nobody looks at.
+func (p *plan) narrow(r *read, demanded uint64) {
 	r.demanded = demanded
 	if r.signed {
 		if demanded &= ones(r.size * 8); r.demanded>>(r.size*8-1) != 0 {

@@ -87,12 +87,8 @@ func (j *job) demandedLoads(f int) []uint64 {
 
 // looks shows, after each instruction of function f, the bits that something looks
 // at.
-func (j *job) looks(f int, show func(i int, after *flow.Bits)) {
-	g := j.graph(f)
-	d := flow.NewLooks(g, func(in *code.Insn) int { return arity(j.u, in) })
-	for _, b := range g.Order {
-		d.Walk(b, show)
-	}
+func (j *job) looks(f int, show flow.Visit) {
+	flow.NewLooks(j.graph(f), func(in *code.Insn) int { return arity(j.u, in) }, show)
 }
 
 // setOffset puts a field's offset where the instruction has it.

@@ -23,6 +23,9 @@ const low32 = uint64(1)<<32 - 1
 // instruction set applies.
 type Step func(i int, d *Bits) bool
 
+// Visit is shown an instruction with the bits demanded after it.
+type Visit func(i int, after *Bits)
+
 // Demand holds the demanded bits of a function at the end of every block.
 type Demand struct {
 	g     *Graph
@@ -35,19 +38,23 @@ type Demand struct {
 
 // NewDemand solves the demanded bits of g: one backward data flow over the
 // blocks. step may replace the effect of single instructions, for those that a
-// pass is going to change; arity says how many arguments a call takes.
-func NewDemand(g *Graph, step Step, arity func(*code.Insn) int) *Demand {
-	return solve(&Demand{g: g, step: step, arity: arity, floor: 1})
+// pass is going to change; arity says how many arguments a call takes. visit, if
+// not nil, sees all instructions that are reached, block by block as with Walk.
+func NewDemand(g *Graph, step Step, arity func(*code.Insn) int, visit Visit) *Demand {
+	return solve(&Demand{g: g, step: step, arity: arity, floor: 1}, visit)
 }
 
 // NewLooks is NewDemand without liveness: what only dead instructions read has
 // no bits. The bits are those that make a difference, and no others.
-func NewLooks(g *Graph, arity func(*code.Insn) int) *Demand {
-	return solve(&Demand{g: g, arity: arity})
+func NewLooks(g *Graph, arity func(*code.Insn) int, visit Visit) *Demand {
+	return solve(&Demand{g: g, arity: arity}, visit)
 }
 
-func solve(d *Demand) *Demand {
+// solve takes each block after all that it leads to, where there is no loop: what
+// visit is shown is the last word then.
+func solve(d *Demand, visit Visit) *Demand {
 	g := d.g
+	loops := g.Loops()
 	d.out = make([]Bits, len(g.Blocks))
 	queued := make([]bool, len(g.Blocks))
 	work := slices.Clone(g.Order) // popped from the end: exits first
@@ -58,12 +65,22 @@ func solve(d *Demand) *Demand {
 		b := work[len(work)-1]
 		work = work[:len(work)-1]
 		queued[b] = false
-		now := d.start(b)
+		var now *Bits
+		if visit == nil || loops || !g.Reached(b) {
+			now = d.start(b)
+		} else {
+			now = d.Walk(b, visit)
+		}
 		for _, p := range g.Blocks[b].Pred {
 			if d.out[p].add(now) && !queued[p] {
 				queued[p] = true
 				work = append(work, p)
 			}
+		}
+	}
+	if visit != nil && loops {
+		for _, b := range g.Order {
+			d.Walk(b, visit)
 		}
 	}
 	return d
@@ -93,7 +110,7 @@ func (d *Demand) before(i int) {
 // Walk visits the instructions of block b from its end to its start with the
 // bits demanded after each, and returns those demanded before the first. They are
 // good until the next walk.
-func (d *Demand) Walk(b int32, visit func(i int, after *Bits)) (start *Bits) {
+func (d *Demand) Walk(b int32, visit Visit) (start *Bits) {
 	d.now = d.out[b]
 	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
 		visit(i, &d.now)

@@ -21,11 +21,15 @@ func arity(in *code.Insn) int { return flow.HelperArgs(in.Constant) }
 // before returns the bits demanded before each instruction.
 func before(f *code.Func) []flow.Bits {
 	g := flow.NewGraph(f)
-	d := flow.NewDemand(g, nil, arity)
+	shown := make(map[int]flow.Bits)
+	d := flow.NewDemand(g, nil, arity, func(i int, after *flow.Bits) { shown[i] = *after })
 	all := make([]flow.Bits, len(f.Insns))
 	for b := range g.Blocks {
 		d.Walk(int32(b), func(i int, after *flow.Bits) {
 			all[i] = *after
+			if bits, ok := shown[i]; ok && bits != *after || ok != g.Reached(int32(b)) {
+				panic("what is shown is not what there is in the end")
+			}
 			flow.Before(&f.Insns[i], &all[i], arity(&f.Insns[i]))
 		})
 	}

@@ -147,6 +147,21 @@ func (g *Graph) sort() {
 	}
 }
 
+// Reached tells whether some way leads from the entry to a block.
+func (g *Graph) Reached(b int32) bool { return b == 0 || g.Rank[b] > 0 }
+
+// Loops tells whether there are loops.
+func (g *Graph) Loops() bool {
+	for _, b := range g.Order {
+		for _, s := range g.Blocks[b].Succ {
+			if g.Back(b, s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Back tells whether the edge between two blocks leads back: every loop has one
 // that does.
 func (g *Graph) Back(from, to int32) bool { return g.Rank[to] <= g.Rank[from] }

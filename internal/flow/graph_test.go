@@ -54,14 +54,14 @@ func TestUnlink(t *testing.T) {
 	}}
 	g := flow.NewGraph(f)
 	none := func(*code.Insn) int { return 0 }
-	require.NotZero(t, flow.NewDemand(g, nil, none).Start(0)[asm.R5])
+	require.NotZero(t, flow.NewDemand(g, nil, none, nil).Start(0)[asm.R5])
 	g.Unlink(0, 2)
 	require.Equal(t, []flow.Block{
 		{Start: 0, End: 1, Succ: []int32{1}, Pred: []int32{}},
 		{Start: 1, End: 2, Succ: []int32{}, Pred: []int32{0}},
 		{Start: 2, End: 4, Succ: []int32{}, Pred: []int32{}},
 	}, g.Blocks)
-	require.Zero(t, flow.NewDemand(g, nil, none).Start(0)[asm.R5])
+	require.Zero(t, flow.NewDemand(g, nil, none, nil).Start(0)[asm.R5])
 }
 
 // Code can run off the end of a function that nobody checked yet.

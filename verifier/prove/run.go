@@ -95,14 +95,11 @@ func (s *side) function(f *code.Func) (*function, error) {
 		}
 		return 5
 	}
-	fn.demand = flow.NewDemand(fn.graph, func(int, *flow.Bits) bool { return false }, arity)
-	for _, b := range fn.graph.Order {
-		fn.demand.Walk(b, func(i int, after *flow.Bits) {
-			if f.Insns[i].IsCall() {
-				fn.calls[i] = *after
-			}
-		})
-	}
+	fn.demand = flow.NewDemand(fn.graph, nil, arity, func(i int, after *flow.Bits) {
+		if f.Insns[i].IsCall() {
+			fn.calls[i] = *after
+		}
+	})
 	s.funcs[f] = fn
 	return fn, nil
 }
