@@ -22,7 +22,12 @@ func arity(in *code.Insn) int { return flow.HelperArgs(in.Constant) }
 func before(f *code.Func) []flow.Bits {
 	g := flow.NewGraph(f)
 	shown := make(map[int]flow.Bits)
-	d := flow.NewDemand(g, nil, arity, func(i int, after *flow.Bits) { shown[i] = *after })
+	d := flow.NewDemand(g, nil, arity, func(i int, after *flow.Bits) {
+		if _, again := shown[i]; again {
+			panic("an instruction is shown twice")
+		}
+		shown[i] = *after
+	})
 	all := make([]flow.Bits, len(f.Insns))
 	for b := range g.Blocks {
 		d.Walk(int32(b), func(i int, after *flow.Bits) {
