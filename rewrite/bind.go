@@ -36,6 +36,9 @@ type spot struct {
 	low           int
 	left, right   *code.CORE
 	leftN, rightN int
+	// On big-endian machines the shift left is one of the bytes of the bit-field's
+	// declared type, which are the first of those loaded: as many as this finds.
+	declared *code.CORE
 }
 
 // known are a kernel's types: every question is answered at once.
@@ -160,13 +163,10 @@ func (p *portable) member(m layouts.Member, form layouts.Integer) (spot, error) 
 		// The shifts are those for as many bytes as the field's type has, of which a
 		// little-endian machine may read more (libbpf's relo_core.c, bpf_core_calc_field_relo).
 		s.size = 8
-		if p.big {
-			s.size = 1
-		}
 		s.left, s.right = p.record(code.FieldLShiftU64, m, form), p.record(code.FieldRShiftU64, m, form)
 		s.leftN, s.rightN = 64-form.Bits, 64-form.Bits
 		if p.big {
-			s.leftN = 56
+			s.leftN, s.declared = 56, p.record(code.FieldByteSize, m, form)
 		}
 	}
 	return s, nil

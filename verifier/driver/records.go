@@ -7,6 +7,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/hintjit/hintjit/internal/code"
+	"github.com/hintjit/hintjit/internal/kernel"
 )
 
 // ownFlavour marks the structs by which a portable object asks for members that
@@ -43,9 +44,12 @@ func (k *Kernel) answer(in *code.Insn, big bool) error {
 	}
 	p, there := k.Places[name]
 	size, known := k.Sizes[typ]
-	n := int64(p.Offset)
+	at, first, declared := storage(p)
+	n := int64(at)
 	switch in.CORE.Kind {
 	case code.FieldByteOffset:
+	case code.FieldByteSize:
+		n = int64(declared)
 	case code.FieldExists:
 		n, there = number(there), true
 	case code.TypeExists:
@@ -59,9 +63,9 @@ func (k *Kernel) answer(in *code.Insn, big bool) error {
 		value, there = k.Enums[name]
 		n = int64(value)
 	case code.FieldLShiftU64:
-		n = int64(64 - p.Bit - p.Bits)
+		n = int64(64 - first - p.Bits)
 		if big {
-			n = int64(8*(8-p.Size) + p.Bit)
+			n = int64(8*(8-declared) + first)
 		}
 	case code.FieldRShiftU64:
 		n = int64(64 - p.Bits)
@@ -81,6 +85,21 @@ func (k *Kernel) answer(in *code.Insn, big bool) error {
 	}
 	in.Offset = int16(n)
 	return nil
+}
+
+// storage is what a bit-field's bytes are taken for: of a type of four bytes, or of
+// eight where the bits lie across two of these. first is its first bit there, in
+// BTF's counting. All else is where it is.
+func storage(p kernel.Place) (at, first, size int) {
+	if p.Bits == 0 {
+		return p.Offset, 0, p.Size
+	}
+	for size = 4; ; size *= 2 {
+		at = p.Offset &^ (size - 1)
+		if first = 8*(p.Offset-at) + p.Bit; first+p.Bits <= 8*size {
+			return at, first, size
+		}
+	}
 }
 
 func number(b bool) int64 {
