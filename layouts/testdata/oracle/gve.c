@@ -241,6 +241,8 @@ static void describe_dqo(const u8 *raw)
 	if (rx_filter == HWTSTAMP_FILTER_ALL && (desc.ts_sub_nsecs_low & GVE_DQO_RX_HWTSTAMP_VALID) &&
 	    last_sync_nic_counter)
 		hint("rx_timestamp", rx_hwtstamp(last_sync_nic_counter, le32toh(desc.ts)));
+	if (desc.ts_sub_nsecs_low & GVE_DQO_RX_HWTSTAMP_VALID)
+		hint("timestamp_low32", le32toh(desc.ts));
 	if (dqo_ptype(ptype))
 		hint("ptype", dqo_ptype(ptype));
 	hint("pkt_len", desc.packet_len);
