@@ -223,14 +223,23 @@ func (d *Descriptor) RecordSize() int { return d.Size + 8*len(d.State) }
 // Bare returns the descriptor as it is where there is nothing beside it: without
 // State, and without the alternatives that need any of it.
 func (d *Descriptor) Bare() *Descriptor {
-	return d.Restrict(func(*State) bool { return false })
+	return d.restrict(func(*State) bool { return false }, func(*Alternative) bool { return false })
 }
 
-// Restrict returns the descriptor without the alternatives of hints that need a
-// state which is not there.
+// Restrict returns the descriptor as it is on a kernel, without the alternatives of
+// hints that need a state which is not there: it is 0 there, and an alternative that
+// asks for another value never holds.
 func (d *Descriptor) Restrict(there func(*State) bool) *Descriptor {
+	return d.restrict(there, func(a *Alternative) bool {
+		return slices.ContainsFunc(a.When, func(c Condition) bool {
+			s := d.StateOf(c.Field.Bits[0].Word)
+			return s != nil && !there(s) && len(c.Field.Bits) == 1 && !c.holds(0)
+		})
+	})
+}
+
+func (d *Descriptor) restrict(there func(*State) bool, idle func(*Alternative) bool) *Descriptor {
 	out := *d
-	out.Hints = nil
 	can := func(f *Field) bool {
 		for _, r := range f.Bits {
 			if s := d.StateOf(r.Word); s != nil && !there(s) {
@@ -242,19 +251,33 @@ func (d *Descriptor) Restrict(there func(*State) bool) *Descriptor {
 	out.Fields = slices.DeleteFunc(slices.Clone(d.Fields), func(f *Field) bool { return !can(f) })
 	for _, c := range d.Ready {
 		if c.Field != nil && !can(c.Field) {
+			out.Hints = nil
 			return &out // never ready
 		}
 	}
+	return out.Keep(func(a *Alternative) bool {
+		return !slices.ContainsFunc(a.Fields(), func(f *Field) bool { return !can(f) })
+	}, idle)
+}
+
+// Keep returns the descriptor with those alternatives that can be told. What comes
+// after one that can not is said of packets which that does not hold for: it goes
+// too, unless the two exclude each other, or idle says that the one never holds.
+func (d *Descriptor) Keep(told, idle func(*Alternative) bool) *Descriptor {
+	out := *d
+	out.Hints = nil
 	for _, h := range d.Hints {
 		kept := *h
 		kept.Alternatives = nil
-		for _, a := range h.Alternatives {
-			ok := true
-			for _, f := range a.Fields() {
-				ok = ok && can(f)
-			}
-			if ok {
-				kept.Alternatives = append(kept.Alternatives, a)
+		var lost []*Alternative
+		for i := range h.Alternatives {
+			a := &h.Alternatives[i]
+			hidden := func(l *Alternative) bool { return !l.excludes(a) }
+			switch {
+			case told(a) && !slices.ContainsFunc(lost, hidden):
+				kept.Alternatives = append(kept.Alternatives, *a)
+			case told(a) || !idle(a):
+				lost = append(lost, a)
 			}
 		}
 		switch {
@@ -265,6 +288,41 @@ func (d *Descriptor) Restrict(there func(*State) bool) *Descriptor {
 		}
 	}
 	return &out
+}
+
+// excludes tells whether two alternatives never hold for one packet, by two
+// conditions on one field, or give the same number whichever holds.
+func (a *Alternative) excludes(b *Alternative) bool {
+	if a.From == nil && b.From == nil && a.Value == b.Value {
+		return true
+	}
+	for _, c := range a.When {
+		for _, other := range b.When {
+			if c.Field == other.Field && c.excludes(other) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// excludes tells whether no value meets two conditions on one field.
+func (c Condition) excludes(other Condition) bool {
+	if c.Not && !other.Not {
+		c, other = other, c
+	}
+	if c.Not { // both: what is left is what neither names
+		if c.Field.Width() > 16 {
+			return false
+		}
+		for v := range uint64(1) << c.Field.Width() {
+			if c.holds(v) && other.holds(v) {
+				return false
+			}
+		}
+		return true
+	}
+	return !slices.ContainsFunc(c.Values, other.holds)
 }
 
 // Fields lists the fields an alternative reads, besides those of Ready.

@@ -279,23 +279,7 @@ func (r *walkReach) place(o layouts.Operand, typ string) (spot, error) {
 // provable leaves out the alternatives that would take a state for 0 which is
 // not there on some kernel: what they ask has to fail then.
 func (r *walkReach) provable(d *layouts.Descriptor) *layouts.Descriptor {
-	out := *d
-	out.Hints = nil
-	for _, h := range d.Hints {
-		kept := *h
-		kept.Alternatives = nil
-		for _, a := range h.Alternatives {
-			if r.proves(d, &a) {
-				kept.Alternatives = append(kept.Alternatives, a)
-			}
-		}
-		if len(kept.Alternatives) == len(h.Alternatives) {
-			out.Hints = append(out.Hints, h)
-		} else if len(kept.Alternatives) > 0 {
-			out.Hints = append(out.Hints, &kept)
-		}
-	}
-	return &out
+	return d.Keep(func(a *layouts.Alternative) bool { return r.proves(d, a) }, func(*layouts.Alternative) bool { return false })
 }
 
 func (r *walkReach) proves(d *layouts.Descriptor, a *layouts.Alternative) bool {
