@@ -34,5 +34,6 @@ func TestFlatten(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, map[string]int{"ixgbe ptype": 9, "vmxnet3 ptype": 5}, flat, "bits of the index")
+	require.Equal(t, 9, flat["ixgbe ptype"], "bits of the index")
+	require.Equal(t, 5, flat["vmxnet3 ptype"], "bits of the index")
 }

@@ -295,7 +295,7 @@ var models = map[string]func(w *want){
 	"all_registers_branch": func(w *want) { w.out((1+w.has("flow_mark"))<<32 + 0x23456789) },
 	"all_registers_keep":   func(w *want) { w.out(0x22345678, w.v("rx_hash"), w.v("ptype")) },
 	"big_stack": func(w *want) {
-		w.out(w.v("rx_hash"), w.v("ptype"), w.v("vlan_tci"), w.has("rx_hash"), 59*60/2)
+		w.out(w.v("rx_hash"), w.v("ptype"), w.v("vlan_tci"), w.has("rx_hash"), 56*57/2)
 	},
 	"full_stack": func(w *want) { w.out(w.v("rx_hash"), 64*7) },
 	"chain":      func(w *want) { w.out((8+2)+w.v("ptype")+w.has("rx_hash")+(8+5), w.v("rx_hash")) },
