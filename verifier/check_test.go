@@ -374,6 +374,16 @@ func TestCheckReportsOnlyWhatIsNew(t *testing.T) {
 		"main: instruction 2: register read: AddReg reads r3, which is not written on every path")
 }
 
+// Of a function with the very instructions it had, only what is gone counts.
+func TestCheckUntouched(t *testing.T) {
+	u := assemble(t, binary.LittleEndian, "r0 = r3\ncall hintjit_rx\nexit")
+	before := *u
+	before.Funcs = []*code.Func{{Name: "main", Linkage: code.Program, Insns: u.Funcs[0].Insns}}
+	require.NoError(t, Check(u, Options{Before: &before}))
+	require.Equal(t, []string{"main: instruction 1: removed extern: hintjit_rx is still referred to"},
+		said(Check(u, Options{Before: &before, Gone: []string{"hintjit_rx"}})))
+}
+
 func TestCheckDoesNotListEverything(t *testing.T) {
 	u := assemble(t, binary.LittleEndian, strings.Repeat("r0 = r9\n", 25)+"exit")
 	lines := said(Check(u, Options{}))
