@@ -163,7 +163,7 @@ fetch_kernel() {
 	modules=$(find "$tree" -path '*/lib/modules/*/kernel' -prune)
 	# What no NIC needs is three quarters of it.
 	rm -rf "$modules"/{fs,sound} \
-		"$modules"/drivers/{gpu,media,net/wireless,staging,iio,usb,scsi,hid,input,video,target,mtd,ata,hwmon,isdn,md}
+		"$modules"/drivers/{gpu,media,net/wireless,staging,iio,usb,scsi,hid,input,video,target,ata,hwmon,isdn,md}
 	mv "$modules" "$new/modules"
 	find "$tree" -name modules.builtin -exec mv {} "$new/" ';'
 	[ -e "$new/modules.builtin" ] || die "kernel $version: no modules.builtin in the packages $names"

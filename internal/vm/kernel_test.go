@@ -72,13 +72,7 @@ type module struct {
 // Debian's packages have no modules.dep (it is made when they are installed), so
 // what a module needs is read from itself.
 func (k kernel) modules(names ...string) ([]module, error) {
-	files := map[string]string{}
-	err := filepath.WalkDir(filepath.Join(k.dir, "modules"), func(path string, d fs.DirEntry, err error) error {
-		if name, _, ok := strings.Cut(d.Name(), ".ko"); ok {
-			files[moduleName(name)] = path
-		}
-		return err
-	})
+	files, err := k.moduleFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +118,18 @@ func (k kernel) modules(names ...string) ([]module, error) {
 		}
 	}
 	return loaded, nil
+}
+
+// moduleFiles are the files of the loadable modules that were fetched.
+func (k kernel) moduleFiles() (map[string]string, error) {
+	files := map[string]string{}
+	err := filepath.WalkDir(filepath.Join(k.dir, "modules"), func(path string, d fs.DirEntry, err error) error {
+		if name, _, ok := strings.Cut(d.Name(), ".ko"); ok {
+			files[moduleName(name)] = path
+		}
+		return err
+	})
+	return files, err
 }
 
 // moduleName is what the kernel calls a module whose file may have dashes.

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,37 +35,51 @@ var loads = []acceptance{
 	{object: object{driver: "i40e", name: "not rewritten", bytes: compiled("hints.c")}, refused: "hintjit_rx"},
 }
 
-// rewrites are a program with all hints of each NIC's, rewritten on the host for
-// any kernel, and in the guest for its own.
-func rewrites(t *testing.T) (out []object) {
+// rewrites are, for each NIC whose driver the kernel has, and each descriptor that
+// there are walks to, a program with all hints, rewritten on the host for any kernel,
+// and in the guest for its own.
+func rewrites(t *testing.T, k kernel) (out []object) {
 	t.Helper()
+	modules, err := k.moduleFiles()
+	require.NoError(t, err)
 	for _, nic := range layouts.Names() {
 		l, err := layouts.Shipped(nic)
 		require.NoError(t, err)
-		if len(l.Walks) == 0 {
+		if modules[l.Module] == "" {
+			t.Logf("%s: kernel %s has no module %s", nic, k.series, l.Module)
 			continue
 		}
-		source := everyHint(t, l)
-		out = append(out,
-			object{driver: nic, name: "portable", bytes: func(t *testing.T) []byte {
-				rewritten, _, err := rewrite.Object(source(t), rewrite.Options{NIC: nic, Strict: true})
-				require.NoError(t, err)
-				return rewritten
-			}},
-			object{driver: nic, name: "for this kernel", bytes: source, rewrite: []string{"--nic", nic, "--btf", "/sys/kernel/btf"}})
+		for _, d := range l.Descriptors {
+			if len(l.WalksTo(d)) == 0 {
+				continue
+			}
+			source, form := everyHint(t, l, d), ""
+			if d != l.Descriptors[0] {
+				form = ", " + d.Name
+			}
+			out = append(out,
+				object{driver: nic, module: l.Module, name: "portable" + form, bytes: func(t *testing.T) []byte {
+					rewritten, _, err := rewrite.Object(source(t), rewrite.Options{NIC: nic, Descriptor: d.Name, Strict: true})
+					require.NoError(t, err)
+					return rewritten
+				}},
+				object{driver: nic, module: l.Module, name: "for this kernel" + form, bytes: source,
+					rewrite: []string{"--nic", nic, "--descriptor", d.Name, "--btf", "/sys/kernel/btf"}})
+		}
 	}
+	require.NotEmpty(t, out)
 	return out
 }
 
-// everyHint compiles a program that reads all hints of a layout.
-func everyHint(t *testing.T, l *layouts.Layout) func(t *testing.T) []byte {
+// everyHint compiles a program that reads all hints of a descriptor.
+func everyHint(t *testing.T, l *layouts.Layout, d *layouts.Descriptor) func(t *testing.T) []byte {
 	t.Helper()
 	var members, reads strings.Builder
-	for _, h := range l.Descriptors[0].Hints {
+	for _, h := range d.Hints {
 		fmt.Fprintf(&members, "\t__u%d %s;\n\t__u32 has_%s : 1;\n", 8*h.Decl.Bytes, h.Name, h.Name)
 		fmt.Fprintf(&reads, "\tsum += h->has_%s ? h->%s : 1;\n", h.Name, h.Name)
 	}
-	path := filepath.Join(t.TempDir(), l.NIC+".c")
+	path := filepath.Join(t.TempDir(), l.NIC+"."+d.Name+".c")
 	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `#include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -97,11 +112,11 @@ func TestLoad(t *testing.T) {
 			work := &job.Job{}
 			var drivers []string
 			all := slices.Clone(loads)
-			for _, o := range rewrites(t) {
+			for _, o := range rewrites(t, k) {
 				all = append(all, acceptance{object: o})
 			}
 			for _, l := range all {
-				drivers = append(drivers, l.driver)
+				drivers = append(drivers, cmp.Or(l.module, l.driver))
 				for _, loader := range loaders {
 					work.Loads = append(work.Loads, l.load(t, loader, files))
 				}

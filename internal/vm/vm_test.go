@@ -19,6 +19,7 @@ import (
 // object is what is loaded, with each of the loaders.
 type object struct {
 	driver string
+	module string // of the driver, where its name is another
 	name   string
 	bytes  func(t *testing.T) []byte
 	// rewrite are arguments of "hintjit rewrite", which is run in the guest before:
