@@ -240,16 +240,22 @@ func offsetOperand(m []string) (o Operand, err error) {
 	if m[3] != "" {
 		o.Int, err = parseInteger(m[3])
 	}
-	if o.Int.BitField {
-		err = fmt.Errorf("bad form %s: BTF tells where a bit-field is, and an offset names none", quote(m[3]))
+	if o.Int.BitField || o.Int.Enum {
+		err = fmt.Errorf("bad form %s: it is for members, whose types BTF has, and an offset names none", quote(m[3]))
 	}
 	return o, err
 }
+
+// enumForm is the form of a member that is of an enum's type.
+const enumForm = "enum"
 
 // parseInteger reads the form of an integer in memory.
 func parseInteger(text string) (Integer, error) {
 	if n, err := parseNumber(text); err == nil && n > 0 && n < 32 {
 		return Integer{Bits: int(n), BitField: true}, nil
+	}
+	if text == enumForm {
+		return Integer{Bits: 32, Enum: true}, nil
 	}
 	for prefix, order := range map[string]ByteOrder{"u": HostOrder, "le": LittleEndian, "be": BigEndian} {
 		switch rest, ok := strings.CutPrefix(text, prefix); {
@@ -263,13 +269,16 @@ func parseInteger(text string) (Integer, error) {
 			return Integer{Bits: 64, Order: order}, nil
 		}
 	}
-	return Integer{}, fmt.Errorf("bad form %s: want u8, u16, u32, u64, le16 ... be64, or the width of a bit-field", quote(text))
+	return Integer{}, fmt.Errorf("bad form %s: want u8, u16, u32, u64, le16 ... be64, enum, or the width of a bit-field", quote(text))
 }
 
 // String is the form as a layout file writes it: "be16".
 func (i Integer) String() string {
 	if i.BitField {
 		return fmt.Sprint(i.Bits)
+	}
+	if i.Enum {
+		return enumForm
 	}
 	return [...]string{"u", "le", "be"}[i.Order] + fmt.Sprint(i.Bits)
 }

@@ -129,6 +129,7 @@ type Integer struct {
 	Bits     int  // 8, 16, 32, 64; for a bit-field, its width; 0: no integer, a struct
 	Pointer  bool // 64 bits that are an address
 	BitField bool // a C bit-field: BTF tells where its bits are
+	Enum     bool // an enum, of 32 bits: loaders tell it from an integer
 	Order    ByteOrder
 }
 

@@ -69,7 +69,7 @@ func (k *known) member(m layouts.Member, form layouts.Integer) (spot, error) {
 		if p.Bits != form.Bits {
 			return s, fmt.Errorf("bit-field %v has %d bits, the layout says %d", m, p.Bits, form.Bits)
 		}
-	case form.BitField || !p.Integer || p.Size > 8:
+	case form.BitField || !p.Integer || p.Size > 8 || p.Enum != form.Enum: // as it has to be for a portable object
 		return s, fmt.Errorf("%v is not what the layout says: %v", m, form)
 	case form.Order != layouts.HostOrder && p.Size*8 != form.Bits:
 		return s, fmt.Errorf("%v has %d bytes, the layout says %v", m, p.Size, form)
@@ -130,6 +130,7 @@ func (p *portable) record(kind code.COREKind, m layouts.Member, form layouts.Int
 }
 
 var (
+	anyEnum   = &btf.Enum{Size: 4, Values: []btf.EnumValue{{Name: "hintjit_any"}}}
 	bytePtr   = &btf.Pointer{Target: &btf.Void{}}
 	unsigneds = map[int]*btf.Int{8: {Name: "unsigned char", Size: 1}, 16: {Name: "unsigned short", Size: 2},
 		32: {Name: "unsigned int", Size: 4}, 64: {Name: "unsigned long long", Size: 8}}
@@ -151,6 +152,8 @@ func (p *portable) local(path []string, form layouts.Integer) btf.Member {
 		m.Type = &btf.Struct{Size: 8}
 	case form.Pointer:
 		m.Type = bytePtr
+	case form.Enum: // one without a name is like every other (libbpf's relo_core.c, bpf_core_fields_are_compat)
+		m.Type = anyEnum
 	default:
 		m.Type = unsigneds[form.Bits]
 	}

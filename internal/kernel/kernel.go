@@ -248,6 +248,7 @@ type Place struct {
 	// and its width. Bits is 0 for all else.
 	Bit, Bits int
 	Integer   bool // an integer, a pointer or an enum
+	Enum      bool // an enum
 }
 
 // Member finds a member of a struct by the names on the way to it; what has no
@@ -285,6 +286,7 @@ func place(m btf.Member, bit int) (Place, error) {
 	case *btf.Int, *btf.Pointer, *btf.Enum:
 		p.Integer = true
 	}
+	_, p.Enum = btf.UnderlyingType(m.Type).(*btf.Enum)
 	if m.BitfieldSize > 0 {
 		p.Bit, p.Bits = bit%8, int(m.BitfieldSize)
 		p.Size = (p.Bit + p.Bits + 7) / 8

@@ -135,7 +135,7 @@ func (k *Kernel) scatter(rng *rand.Rand, m layouts.Member, form layouts.Integer)
 			}
 		}
 	}
-	p := kernel.Place{Size: form.Bits / 8, Integer: form.Bits > 0}
+	p := kernel.Place{Size: form.Bits / 8, Integer: form.Bits > 0, Enum: form.Enum}
 	first := 0
 	switch {
 	case form.Bits == 0: // apart: one may be the descriptor, or the queue with members of its own
