@@ -20,12 +20,13 @@ import (
 
 // limit is for one machine, from start to end. It takes some ten seconds, with
 // commands a minute, and several times that on a machine that is busy with
-// other things.
+// other things. To load an object takes seconds where many modules are: loaders
+// look for its members in the types of all of them.
 func limit(work *job.Job) time.Duration {
 	if work.Command != nil || work.OnNICs != nil {
 		return 6 * time.Minute
 	}
-	return 2 * time.Minute
+	return 2*time.Minute + time.Duration(len(work.Loads))*5*time.Second
 }
 
 // injectorAddress is the hardware address of the NIC that frames are sent from.
