@@ -10,7 +10,7 @@ import (
 // The notation of walks. A step is one line:
 //
 //	NAME = VALUE                      as well NAME = TYPE(VALUE), to say what it points to
-//	NAME = container_of(NAME, TYPE.MEMBER)
+//	NAME = container_of(NAME, TYPE.MEMBER[:OF])
 //	NAME = VALUE + VALUE [* VALUE]
 //	NAME = VALUE - VALUE
 //	NAME = VALUE & VALUE
@@ -21,17 +21,18 @@ import (
 //	guard VALUE == VALUE              the same, and --guard off leaves it out
 //	own VALUE == VALUE                a guard that proves the queue to be the driver's
 //
-//	VALUE = NAME | NAME.MEMBER[:FORM] | NAME[n][:FORM] | &NAME.MEMBER
-//	      | sizeof(TYPE[, n]) | enum(TYPE.NAME) | n
-//	FORM  = u8 u16 u32 u64, le16 ... be64, n for a bit-field of n bits; left out: a pointer
+//	VALUE = NAME | NAME.MEMBER[:FORM] | NAME[n][:FORM]
+//	      | &NAME.MEMBER[:OF] | sizeof(TYPE[, n]) | enum(TYPE.NAME) | n
+//	FORM  = u8 u16 u32 u64, le16 ... be64, enum, n for a bit-field of n bits; left out: a pointer
+//	OF    = FORM, struct or pointer, [] behind it for an array; left out: a struct
 
 const nameRule = `[A-Za-z_][A-Za-z0-9_]*`
 
 var (
-	stepContainer = regexp.MustCompile(`^container_of\(\s*(` + nameRule + `)\s*,\s*(` + nameRule + `(?:\.` + nameRule + `)+)\s*\)$`)
+	stepContainer = regexp.MustCompile(`^container_of\(\s*(` + nameRule + `)\s*,\s*(` + nameRule + `(?:\.` + nameRule + `)+)(?::([a-z0-9]+(?:\[\])?))?\s*\)$`)
 	stepCast      = regexp.MustCompile(`^(` + nameRule + `)\((.*)\)$`)
 	stepSizeOf    = regexp.MustCompile(`^sizeof\(\s*(` + nameRule + `)\s*(?:,\s*([0-9]+)\s*)?\)$`)
-	stepMember    = regexp.MustCompile(`^(&?)(` + nameRule + `)((?:\.` + nameRule + `)+)(?::([a-z0-9]+))?$`)
+	stepMember    = regexp.MustCompile(`^(&?)(` + nameRule + `)((?:\.` + nameRule + `)+)(?::([a-z0-9]+(?:\[\])?))?$`)
 	stepOffset    = regexp.MustCompile(`^(` + nameRule + `)\[([0-9a-fx]+)\](?::([a-z0-9]+))?$`)
 	stepEnum      = regexp.MustCompile(`^enum\(\s*(` + nameRule + `)\.(` + nameRule + `)\s*\)$`)
 	stepName      = regexp.MustCompile(`^` + nameRule + `$`)
@@ -88,8 +89,10 @@ func parseValueStep(expr string, known scope) (s Step, err error) {
 	if m := stepContainer.FindStringSubmatch(expr); m != nil {
 		path := strings.Split(m[2], ".")
 		s = Step{Op: ContainerOf, Type: path[0], B: Operand{Kind: MemberOffset, Member: Member{path[0], path[1:]}}}
-		s.A, err = parseOperand(m[1], known)
-		return s, err
+		var errA, errB error
+		s.A, errA = parseOperand(m[1], known)
+		s.B.Int, errB = parsePointed(m[3])
+		return s, errors.Join(errA, errB)
 	}
 	if m := stepCast.FindStringSubmatch(expr); m != nil && m[1] != "sizeof" && m[1] != "enum" {
 		s = Step{Op: Copy, Type: m[1]}
@@ -203,10 +206,10 @@ func parseMember(m []string, known scope) (Operand, error) {
 	}
 	o := Operand{Kind: MemberValue, Value: m[2], Member: Member{typ, strings.Split(m[3], ".")[1:]}, Int: pointer}
 	if m[1] == "&" {
-		o.Kind, o.Int = MemberAddress, Integer{}
-		if m[4] != "" {
-			return o, fmt.Errorf("an address has no form: want &%s%s", m[2], m[3])
-		}
+		var err error
+		o.Kind = MemberAddress
+		o.Int, err = parsePointed(m[4])
+		return o, err
 	} else if m[4] != "" {
 		var err error
 		o.Int, err = parseInteger(m[4])
@@ -249,6 +252,36 @@ func offsetOperand(m []string) (o Operand, err error) {
 // enumForm is the form of a member that is of an enum's type.
 const enumForm = "enum"
 
+// parsePointed reads the form of what an address is of. Loaders tell structs,
+// pointers, integers and arrays apart.
+func parsePointed(text string) (form Integer, err error) {
+	element, array := strings.CutSuffix(text, "[]")
+	switch element {
+	case "", "struct":
+	case "pointer":
+		form = pointer
+	default:
+		form, err = parseInteger(element)
+	}
+	form.Array = array
+	return form, err
+}
+
+// pointed is the form of what an address is of, as a layout file writes it.
+func (i Integer) pointed() string {
+	array := ""
+	if i.Array {
+		i.Array, array = false, "[]"
+	}
+	switch i {
+	case Integer{}:
+		return "struct" + array
+	case pointer:
+		return "pointer" + array
+	}
+	return i.String() + array
+}
+
 // parseInteger reads the form of an integer in memory.
 func parseInteger(text string) (Integer, error) {
 	if n, err := parseNumber(text); err == nil && n > 0 && n < 32 {
@@ -289,7 +322,11 @@ func (o Operand) String() string {
 	case Number:
 		return fmt.Sprint(o.N)
 	case MemberAddress:
-		return "&" + o.Value + "." + strings.Join(o.Member.Path, ".")
+		text := "&" + o.Value + "." + strings.Join(o.Member.Path, ".")
+		if o.Int != (Integer{}) {
+			text += ":" + o.Int.pointed()
+		}
+		return text
 	case MemberValue, AtOffset:
 		text := fmt.Sprintf("%s[%d]", o.Value, o.N)
 		if o.Kind == MemberValue {
@@ -307,6 +344,9 @@ func (o Operand) String() string {
 		}
 		return fmt.Sprintf("sizeof(%s)", o.Member.Type)
 	case MemberOffset:
+		if o.Int != (Integer{}) {
+			return o.Member.String() + ":" + o.Int.pointed()
+		}
 		return o.Member.String()
 	}
 	return o.Value

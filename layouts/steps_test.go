@@ -33,8 +33,8 @@ func TestStepText(t *testing.T) {
 	known := scope{XDP: "xdp_buff", RXQ: "xdp_rxq_info", Dev: "net_device", "ring": "r", "n": ""}
 	for _, text := range []string{
 		"a = ring.desc", "a = ring.count:u16", "a = ring.tag:be16", "a = ring.tag:le64", "a = ring.on:3", "a = ring.a.b.c:u8",
-		"a = s(ring.next)", "a = &ring.part", "a = sizeof(net_device)", "a = sizeof(net_device, 32)",
-		"a = container_of(rxq, s.xdp_rxq)", "a = container_of(rxq, s.part.xdp_rxq)", "a = ring.desc + n * 16", "a = ring.desc + 8",
+		"a = s(ring.next)", "a = &ring.part", "a = &ring.part:u32", "a = &ring.part:struct[]", "a = &ring.a.b:pointer", "a = &ring.part:u64[] + n * 8", "a = sizeof(net_device)", "a = sizeof(net_device, 32)",
+		"a = container_of(rxq, s.xdp_rxq)", "a = container_of(rxq, s.part.xdp_rxq)", "a = container_of(ring, s.rings:struct[])", "a = ring.desc + n * 16", "a = ring.desc + 8",
 		"a = ring.desc + n", "a = xdp.data - n", "a = ring.next:u16 - 1 wrap ring.count:u16", "a = n == &ring.part",
 		"a = ring.next:u32 & ring.mask:u32", "a = xdp.data & 18446744073709547520", "a = ring.flags:u64 >> 63",
 		"a = ring.flags:u64 >> enum(flags.STAMPS)", "a = ring.desc + n * sizeof(entry)", "a = ring.desc + n * ring.stride:u8",

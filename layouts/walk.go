@@ -130,6 +130,7 @@ type Integer struct {
 	Pointer  bool // 64 bits that are an address
 	BitField bool // a C bit-field: BTF tells where its bits are
 	Enum     bool // an enum, of 32 bits: loaders tell it from an integer
+	Array    bool // of an address: that of an array of such
 	Order    ByteOrder
 }
 

@@ -20,6 +20,9 @@ type binder interface {
 	exists(q layouts.Question) (answer bool, record *code.CORE)
 	// size is a struct's.
 	size(typ string) (spot, error)
+	// address tells where a member lies whose address is taken; its form says of what
+	// it is the address.
+	address(m layouts.Member, form layouts.Integer) (spot, error)
 	// enumerator is the number of one.
 	enumerator(m layouts.Member) (spot, error)
 	// carrier is the type id of the struct that memory is read as.
@@ -56,8 +59,6 @@ func (k *known) member(m layouts.Member, form layouts.Integer) (spot, error) {
 	}
 	s := spot{n: p.Offset, size: p.Size}
 	switch {
-	case form.Bits == 0: // an address
-		return s, nil
 	case p.Bits > 0:
 		if s.size > 8 || s.size&(s.size-1) != 0 {
 			return s, fmt.Errorf("bit-field %v lies across %d bytes", m, s.size)
@@ -92,6 +93,14 @@ func (k *known) exists(q layouts.Question) (bool, *code.CORE) {
 func (k *known) size(typ string) (spot, error) {
 	p, err := k.kernel.Member(k.module, typ)
 	return spot{n: p.Size}, err
+}
+
+func (k *known) address(m layouts.Member, form layouts.Integer) (spot, error) {
+	p, err := k.kernel.Member(k.module, m.Type, m.Path...)
+	if err == nil && (p.Array != form.Array || !p.Array && p.Integer != (form.Bits > 0)) { // as it has to be for a portable object
+		err = fmt.Errorf("%v is not of the kind that the layout says", m)
+	}
+	return spot{n: p.Offset, size: p.Size}, err
 }
 
 func (k *known) enumerator(m layouts.Member) (spot, error) {
@@ -148,7 +157,10 @@ func (p *portable) local(path []string, form layouts.Integer) btf.Member {
 		m.Type = &btf.Struct{Size: 8, Members: []btf.Member{p.local(path[1:], form)}}
 	case form.BitField:
 		m.Type, m.BitfieldSize = unsigneds[8], btf.Bits(form.Bits)
-	case form.Bits == 0: // an address: whatever it is of
+	case form.Array:
+		form.Array = false
+		m.Type = &btf.Array{Index: unsigneds[32], Type: p.local(path, form).Type, Nelems: 1}
+	case form.Bits == 0:
 		m.Type = &btf.Struct{Size: 8}
 	case form.Pointer:
 		m.Type = bytePtr
@@ -184,6 +196,10 @@ func (p *portable) exists(q layouts.Question) (bool, *code.CORE) {
 
 func (p *portable) size(typ string) (spot, error) {
 	return spot{n: 8, record: p.record(code.TypeSize, layouts.Member{Type: typ}, layouts.Integer{})}, nil
+}
+
+func (p *portable) address(m layouts.Member, form layouts.Integer) (spot, error) {
+	return spot{record: p.record(code.FieldByteOffset, m, form)}, nil
 }
 
 func (p *portable) enumerator(m layouts.Member) (spot, error) {

@@ -180,8 +180,10 @@ func (r *walkReach) placed() error {
 		for _, o := range s.Operands() {
 			var err error
 			switch o.Kind {
-			case layouts.MemberValue, layouts.MemberAddress, layouts.MemberOffset:
+			case layouts.MemberValue:
 				_, err = r.bind.member(o.Member, o.Int)
+			case layouts.MemberAddress, layouts.MemberOffset:
+				_, err = r.bind.address(o.Member, o.Int)
 			case layouts.SizeOf:
 				_, err = r.bind.size(o.Member.Type)
 			case layouts.Enumerator:

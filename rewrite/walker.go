@@ -221,7 +221,7 @@ func (k *walker) checkQueue() {
 	queues := k.member(member("net_device", layouts.Dev, pointerForm, "_rx"))
 	index := k.member(member("xdp_rxq_info", layouts.RXQ, layouts.Integer{Bits: 32}, "queue_index"))
 	size, err := k.r.bind.size("netdev_rx_queue")
-	inside, err2 := k.r.bind.member(layouts.Member{Type: "netdev_rx_queue", Path: []string{"xdp_rxq"}}, layouts.Integer{})
+	inside, err2 := k.r.bind.address(layouts.Member{Type: "netdev_rx_queue", Path: []string{"xdp_rxq"}}, layouts.Integer{})
 	if err != nil || err2 != nil {
 		k.e.p.short = true // vmlinux has both wherever it has XDP
 		return
@@ -274,7 +274,7 @@ func (k *walker) run1(s *layouts.Step) {
 	case layouts.Copy:
 		k.define(s.Name, k.own(s.A))
 	case layouts.ContainerOf:
-		k.define(s.Name, k.offset(s.A, asm.Sub, s.B.Member))
+		k.define(s.Name, k.offset(s.A, asm.Sub, s.B))
 	case layouts.AddScaled:
 		k.define(s.Name, k.addScaled(s))
 	case layouts.Sub64:
@@ -426,9 +426,9 @@ func (k *walker) same(s *layouts.Step) asm.Register {
 }
 
 // offset makes a member's offset plus or minus an operand.
-func (k *walker) offset(o layouts.Operand, op asm.ALUOp, m layouts.Member) asm.Register {
+func (k *walker) offset(o layouts.Operand, op asm.ALUOp, of layouts.Operand) asm.Register {
 	r := k.own(o)
-	s, err := k.r.bind.member(m, layouts.Integer{})
+	s, err := k.r.bind.address(of.Member, of.Int)
 	if err != nil {
 		k.e.p.short = true // placed and reaches have seen that it is there
 	}
@@ -475,7 +475,7 @@ func (k *walker) own(o layouts.Operand) asm.Register {
 		k.e.recorded(asm.Mov, r, k.enumerator(o))
 		return r
 	case layouts.MemberAddress:
-		return k.offset(layouts.Operand{Kind: layouts.Named, Value: o.Value}, asm.Add, o.Member)
+		return k.offset(layouts.Operand{Kind: layouts.Named, Value: o.Value}, asm.Add, o)
 	case layouts.Named: // xdp, while r0 has it
 		r := k.lend(k.free())
 		k.e.op(asm.Mov.Reg(r, asm.R0))

@@ -88,6 +88,8 @@ func inside(s *btf.Struct, name string) *btf.Struct {
 func laid(p kernel.Place, name string) btf.Member {
 	m := btf.Member{Name: name, Offset: btf.Bits(8*p.Offset + p.Bit), BitfieldSize: btf.Bits(p.Bits)}
 	switch {
+	case p.Array:
+		m.Type = &btf.Array{Index: integer(4), Type: integer(8), Nelems: uint32(p.Size / 8)}
 	case p.Enum:
 		m.Type = &btf.Enum{Name: "of_" + name, Size: uint32(p.Size), Values: []btf.EnumValue{{Name: name}}}
 	case p.Integer:

@@ -249,6 +249,7 @@ type Place struct {
 	Bit, Bits int
 	Integer   bool // an integer, a pointer or an enum
 	Enum      bool // an enum
+	Array     bool
 }
 
 // Member finds a member of a struct by the names on the way to it; what has no
@@ -287,6 +288,7 @@ func place(m btf.Member, bit int) (Place, error) {
 		p.Integer = true
 	}
 	_, p.Enum = btf.UnderlyingType(m.Type).(*btf.Enum)
+	_, p.Array = btf.UnderlyingType(m.Type).(*btf.Array)
 	if m.BitfieldSize > 0 {
 		p.Bit, p.Bits = bit%8, int(m.BitfieldSize)
 		p.Size = (p.Bit + p.Bits + 7) / 8

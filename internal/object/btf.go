@@ -282,6 +282,16 @@ func (e *btfEdit) addDeclared(t btf.Type) (uint32, error) {
 		if id, err = e.addStruct(t); err != nil {
 			return 0, err
 		}
+	case *btf.Array:
+		element, err := e.addDeclared(t.Type)
+		if err != nil {
+			return 0, err
+		}
+		index, err := e.addDeclared(t.Index)
+		if err != nil {
+			return 0, err
+		}
+		id = e.add(kindArray, "", 0, 0, element, index, t.Nelems)
 	case *btf.Enum:
 		var values []uint32
 		for _, v := range t.Values {

@@ -135,7 +135,10 @@ func (k *Kernel) scatter(rng *rand.Rand, m layouts.Member, form layouts.Integer)
 			}
 		}
 	}
-	p := kernel.Place{Size: form.Bits / 8, Integer: form.Bits > 0, Enum: form.Enum}
+	p := kernel.Place{Size: form.Bits / 8, Integer: form.Bits > 0, Enum: form.Enum, Array: form.Array}
+	if form.Array { // as a struct, in which there is room for more than one
+		form.Bits, p.Integer = 0, false
+	}
 	first := 0
 	switch {
 	case form.Bits == 0: // apart: one may be the descriptor, or the queue with members of its own
