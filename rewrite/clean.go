@@ -21,19 +21,22 @@ func (j *job) clean() error {
 		}
 		c := cleaner{u: j.u, f: j.u.Funcs[f]}
 		was, way := c.f.Insns, c.longestWay()
-		c.run(maxSets)
+		c.thread(maxSets)
+		c.drop()
 		if len(c.f.Insns) > len(was) || c.longestWay() > way {
 			c.f.Insns, c.g = was, nil
-			c.run(0)
+			c.thread(0)
+			c.drop()
+		}
+		if c.threadOn() {
+			c.drop()
 		}
 	}
 	return nil
 }
 
-// run cleans the function, setting that many constants at the most before a branch.
-func (c *cleaner) run(sets int) {
-	c.sets = sets
-	c.thread()
+// drop drops what is of no use, and what had been of use for that only.
+func (c *cleaner) drop() {
 	for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDead()); n++ {
 	}
 }
@@ -58,10 +61,9 @@ func (c *cleaner) longestWay() int {
 const maxRounds = 8
 
 type cleaner struct {
-	u    *code.Unit
-	f    *code.Func
-	g    *flow.Graph // nil: not made since f was changed
-	sets int         // constants that may be set before a branch
+	u *code.Unit
+	f *code.Func
+	g *flow.Graph // nil: not made since f was changed
 }
 
 func (c *cleaner) graph() *flow.Graph {
@@ -142,28 +144,84 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 	return decide(in.OpCode.JumpOp(), v, in.Constant, wide)
 }
 
+// equal notes what a branch shows where it is taken: that a register is what it was
+// compared with.
+func (k *constants) equal(in *code.Insn) {
+	if in.OpCode.Class() == asm.JumpClass && in.OpCode.Source() == asm.ImmSource && in.OpCode.JumpOp() == asm.JEq {
+		k.set(in.Dst, uint64(in.Constant))
+	}
+}
+
 // thread sends the branch that finds no descriptor straight to where the
 // program deals with an absent hint: on that way every word is 0, and the
-// comparisons after it are decided.
-func (c *cleaner) thread() {
+// comparisons after it are decided. So many constants are set before a branch at the
+// most.
+func (c *cleaner) thread(sets int) {
+	c.branches(func(i int, k constants, d *flow.Demand, edit *code.Edit) {
+		if !c.f.Insns[i].IsGoto() {
+			c.shortcut(i, k, sets, maxBranch, d, edit)
+		}
+	})
+}
+
+// threadOn does what is left when all that is of no use has gone, so that no branch
+// stays for it: it sends branches past gotos, and past comparisons that are decided
+// by what the branch itself has shown. None becomes a long one by that.
+func (c *cleaner) threadOn() bool {
+	return c.branches(func(i int, k constants, d *flow.Demand, edit *code.Edit) {
+		br := &c.f.Insns[i]
+		k.equal(br)
+		far := max(distance(i, br.Target), shortBranch)
+		if !br.IsGoto() && c.shortcut(i, k, 0, far, d, edit) {
+			return
+		}
+		if to := c.pastGotos(br.Target); to != br.Target && distance(i, to) <= far {
+			edit.Retarget(i, to)
+		}
+	})
+}
+
+// branches shows all that were inserted, with the constants known at each.
+func (c *cleaner) branches(show func(i int, k constants, d *flow.Demand, edit *code.Edit)) bool {
 	g, d := c.graph(), c.demand(nil)
 	edit := code.NewEdit(c.f)
 	known := c.propagate()
 	for _, b := range g.Order {
 		i := g.Blocks[b].End - 1
-		if br := &c.f.Insns[i]; br.Origin >= 0 || !br.IsBranch() || br.IsGoto() || i+1 >= len(c.f.Insns) {
+		if br := &c.f.Insns[i]; br.Origin >= 0 || !br.IsBranch() || i+1 >= len(c.f.Insns) {
 			continue
 		}
 		k := known[b]
 		c.follow(&k, g.Blocks[b].Start, i)
-		way := c.way(i, k)
-		if way == nil {
-			continue
-		}
-		c.retarget(i, way, d.Start(g.Of[way.to]), d.Start(g.Of[i+1]), edit)
+		show(i, k, d, edit)
 	}
-	c.apply(edit)
+	return c.apply(edit)
 }
+
+// shortcut sends the branch at i to where it leads in the end, if there is a way
+// that needs no more than so many constants set before it, and ends not too far.
+func (c *cleaner) shortcut(i int, k constants, sets, far int, d *flow.Demand, edit *code.Edit) bool {
+	w := c.way(&c.f.Insns[i], k)
+	return w != nil && distance(i, w.to) <= far && c.retarget(i, w, d.Start(c.g.Of[w.to]), d.Start(c.g.Of[i+1]), sets, edit)
+}
+
+// pastGotos is where one gets from an instruction by gotos alone.
+func (c *cleaner) pastGotos(at int32) int32 {
+	for n := 0; n < maxWay && c.f.Insns[at].IsGoto(); n++ {
+		at = c.f.Insns[at].Target
+	}
+	return at
+}
+
+// How far a branch may lead, in instructions: so that it surely fits 16 bits, a wide
+// load being two slots; and so that it is one of two bytes on x86, not six, for
+// which 127 bytes is the end.
+const (
+	maxBranch   = 1<<14 - 1
+	shortBranch = 24
+)
+
+func distance(i int, to int32) int { return max(i-int(to), int(to)-i) }
 
 // writes is the registers that an instruction sets.
 func writes(in *code.Insn) registers {
@@ -191,11 +249,12 @@ type way struct {
 // maxWay bounds how far thread looks along one way.
 const maxWay = 64
 
-// way walks from the target of the branch at i while what it meets is known.
-func (c *cleaner) way(i int, k constants) *way {
+// way walks from the target of a branch while what it meets is known, through one
+// comparison at least.
+func (c *cleaner) way(br *code.Insn, k constants) *way {
 	var found *way
 	var sets registers
-	at := c.f.Insns[i].Target
+	at := br.Target
 	for n := 0; n < maxWay; n++ {
 		in := &c.f.Insns[at]
 		switch {
@@ -230,8 +289,9 @@ func (c *cleaner) way(i int, k constants) *way {
 const maxSets = 2
 
 // retarget redirects the branch at i when what the way sets is not looked at
-// where it ends, or can be set before the branch without harm to the other way.
-func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit) {
+// where it ends, or can be set before the branch, that many constants, without harm
+// to the other way; false: neither is so.
+func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit *code.Edit) bool {
 	br := &c.f.Insns[i]
 	var movs []code.Insn
 	for r := asm.R0; r <= asm.R9; r++ {
@@ -240,8 +300,8 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit
 		}
 		v := w.k.value[r]
 		operand := br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r
-		if next[r] != 0 || operand || v > maxMask || len(movs) == c.sets {
-			return
+		if next[r] != 0 || operand || v > maxMask || len(movs) == sets {
+			return false
 		}
 		mov := code.New(asm.Mov.Imm(r, int32(v)))
 		mov.For = br.For
@@ -249,6 +309,7 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, edit *code.Edit
 	}
 	edit.Insert(i, movs...)
 	edit.Retarget(i, w.to)
+	return true
 }
 
 // propagate finds the constants known at the start of each block that is reached.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cilium/ebpf/asm"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -20,7 +21,7 @@ import (
 func TestCleanShortens(t *testing.T) {
 	rng := chance.Rand(t)
 	all := reaches(t)
-	cleaned := 0
+	cleaned, detours := 0, 0
 	try := func(name string, object []byte) {
 		opts := all[rng.IntN(len(all))].opts
 		var lowered []length
@@ -28,7 +29,9 @@ func TestCleanShortens(t *testing.T) {
 			switch pass {
 			case "lower":
 				lowered = lengths(u)
+				detours += detoursOf(u)
 			case "clean":
+				assert.Zero(t, detoursOf(u), "%s %s %s: branches that lead where it is known how to go on", name, opts.Layout.NIC, opts.Reach)
 				for i, now := range lengths(u) {
 					was, f := lowered[i], u.Funcs[i].Name
 					assert.LessOrEqual(t, now.all, was.all, "%s %s %s: instructions of %s", name, opts.Layout.NIC, opts.Reach, f)
@@ -55,6 +58,39 @@ func TestCleanShortens(t *testing.T) {
 		try(shapeName(path), compile(t, path, runnable[rng.IntN(len(runnable))]))
 	}
 	require.Positive(t, cleaned)
+	require.Positive(t, detours)
+}
+
+// detoursOf counts the inserted branches from which it is known where the instruction
+// that they lead to leads, and that it is not far away.
+func detoursOf(u *code.Unit) (n int) {
+	for _, f := range u.Funcs {
+		for i := range f.Insns {
+			in := &f.Insns[i]
+			if in.Origin >= 0 || !in.IsBranch() {
+				continue
+			}
+			if to := from(f, in); to >= 0 && max(i-to, to-i) <= 20 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// from is where one goes behind a branch that is taken, -1: who knows.
+func from(f *code.Func, in *code.Insn) int {
+	next := &f.Insns[in.Target]
+	equal, unequal := asm.JEq.Op(asm.ImmSource), asm.JNE.Op(asm.ImmSource)
+	switch {
+	case next.IsGoto():
+		return int(next.Target)
+	case in.OpCode != equal || next.Dst != in.Dst || next.OpCode != equal && next.OpCode != unequal:
+		return -1
+	case (next.Constant == in.Constant) == (next.OpCode == equal):
+		return int(next.Target)
+	}
+	return int(in.Target) + 1
 }
 
 // length is how many instructions a function has, and its ways that take no branch
