@@ -147,7 +147,7 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 // equal notes what a branch shows where it is taken: that a register is what it was
 // compared with.
 func (k *constants) equal(in *code.Insn) {
-	if in.OpCode.Class() == asm.JumpClass && in.OpCode.Source() == asm.ImmSource && in.OpCode.JumpOp() == asm.JEq {
+	if in.OpCode == asm.JEq.Op(asm.ImmSource) {
 		k.set(in.Dst, uint64(in.Constant))
 	}
 }
@@ -157,52 +157,45 @@ func (k *constants) equal(in *code.Insn) {
 // comparisons after it are decided. So many constants are set before a branch at the
 // most.
 func (c *cleaner) thread(sets int) {
-	c.branches(func(i int, k constants, d *flow.Demand, edit *code.Edit) {
-		if !c.f.Insns[i].IsGoto() {
-			c.shortcut(i, k, sets, maxBranch, d, edit)
+	g, d := c.graph(), c.demand(nil)
+	edit := code.NewEdit(c.f)
+	known := c.propagate()
+	for _, b := range g.Order {
+		i := g.Blocks[b].End - 1
+		br := &c.f.Insns[i]
+		if br.Origin >= 0 || !br.IsBranch() || br.IsGoto() || i+1 >= len(c.f.Insns) {
+			continue
 		}
-	})
+		k := known[b]
+		c.follow(&k, g.Blocks[b].Start, i)
+		if w := c.way(br, k); w != nil && distance(i, w.to) <= maxBranch {
+			c.retarget(i, w, d.Start(g.Of[w.to]), d.Start(g.Of[i+1]), sets, edit)
+		}
+	}
+	c.apply(edit)
 }
 
 // threadOn does what is left when all that is of no use has gone, so that no branch
 // stays for it: it sends branches past gotos, and past comparisons that are decided
 // by what the branch itself has shown. None becomes a long one by that.
 func (c *cleaner) threadOn() bool {
-	return c.branches(func(i int, k constants, d *flow.Demand, edit *code.Edit) {
-		br := &c.f.Insns[i]
-		k.equal(br)
-		far := max(distance(i, br.Target), shortBranch)
-		if !br.IsGoto() && c.shortcut(i, k, 0, far, d, edit) {
-			return
-		}
-		if to := c.pastGotos(br.Target); to != br.Target && distance(i, to) <= far {
-			edit.Retarget(i, to)
-		}
-	})
-}
-
-// branches shows all that were inserted, with the constants known at each.
-func (c *cleaner) branches(show func(i int, k constants, d *flow.Demand, edit *code.Edit)) bool {
-	g, d := c.graph(), c.demand(nil)
 	edit := code.NewEdit(c.f)
-	known := c.propagate()
-	for _, b := range g.Order {
-		i := g.Blocks[b].End - 1
-		if br := &c.f.Insns[i]; br.Origin >= 0 || !br.IsBranch() || i+1 >= len(c.f.Insns) {
+	for i := range c.f.Insns {
+		br := &c.f.Insns[i]
+		if br.Origin >= 0 || !br.IsBranch() {
 			continue
 		}
-		k := known[b]
-		c.follow(&k, g.Blocks[b].Start, i)
-		show(i, k, d, edit)
+		var k constants
+		k.equal(br)
+		to := c.pastGotos(br.Target)
+		if w := c.way(br, k); w != nil && w.sets == 0 {
+			to = w.to
+		}
+		if to != br.Target && distance(i, to) <= min(maxBranch, max(distance(i, br.Target), shortBranch)) {
+			edit.Retarget(i, to)
+		}
 	}
 	return c.apply(edit)
-}
-
-// shortcut sends the branch at i to where it leads in the end, if there is a way
-// that needs no more than so many constants set before it, and ends not too far.
-func (c *cleaner) shortcut(i int, k constants, sets, far int, d *flow.Demand, edit *code.Edit) bool {
-	w := c.way(&c.f.Insns[i], k)
-	return w != nil && distance(i, w.to) <= far && c.retarget(i, w, d.Start(c.g.Of[w.to]), d.Start(c.g.Of[i+1]), sets, edit)
 }
 
 // pastGotos is where one gets from an instruction by gotos alone.
@@ -290,8 +283,8 @@ const maxSets = 2
 
 // retarget redirects the branch at i when what the way sets is not looked at
 // where it ends, or can be set before the branch, that many constants, without harm
-// to the other way; false: neither is so.
-func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit *code.Edit) bool {
+// to the other way.
+func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit *code.Edit) {
 	br := &c.f.Insns[i]
 	var movs []code.Insn
 	for r := asm.R0; r <= asm.R9; r++ {
@@ -301,7 +294,7 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit 
 		v := w.k.value[r]
 		operand := br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r
 		if next[r] != 0 || operand || v > maxMask || len(movs) == sets {
-			return false
+			return
 		}
 		mov := code.New(asm.Mov.Imm(r, int32(v)))
 		mov.For = br.For
@@ -309,7 +302,6 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit 
 	}
 	edit.Insert(i, movs...)
 	edit.Retarget(i, w.to)
-	return true
 }
 
 // propagate finds the constants known at the start of each block that is reached.
