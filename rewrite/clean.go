@@ -28,7 +28,7 @@ func (j *job) clean() error {
 			c.thread(0)
 			c.drop()
 		}
-		if c.threadOn() {
+		for n := 0; n < maxRounds && c.threadOn(); n++ { // what goes brings other places nearer
 			c.drop()
 		}
 	}
@@ -144,14 +144,6 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 	return decide(in.OpCode.JumpOp(), v, in.Constant, wide)
 }
 
-// equal notes what a branch shows where it is taken: that a register is what it was
-// compared with.
-func (k *constants) equal(in *code.Insn) {
-	if in.OpCode == asm.JEq.Op(asm.ImmSource) {
-		k.set(in.Dst, uint64(in.Constant))
-	}
-}
-
 // thread sends the branch that finds no descriptor straight to where the
 // program deals with an absent hint: on that way every word is 0, and the
 // comparisons after it are decided. So many constants are set before a branch at the
@@ -175,9 +167,8 @@ func (c *cleaner) thread(sets int) {
 	c.apply(edit)
 }
 
-// threadOn does what is left when all that is of no use has gone, so that no branch
-// stays for it: it sends branches past gotos, and past comparisons that are decided
-// by what the branch itself has shown. None becomes a long one by that.
+// threadOn sends branches past gotos, when all that is of no use has gone, so that no
+// branch stays for it. None becomes a long one by that.
 func (c *cleaner) threadOn() bool {
 	edit := code.NewEdit(c.f)
 	for i := range c.f.Insns {
@@ -185,12 +176,7 @@ func (c *cleaner) threadOn() bool {
 		if br.Origin >= 0 || !br.IsBranch() {
 			continue
 		}
-		var k constants
-		k.equal(br)
 		to := c.pastGotos(br.Target)
-		if w := c.way(br, k); w != nil && w.sets == 0 {
-			to = w.to
-		}
 		if to != br.Target && distance(i, to) <= min(maxBranch, max(distance(i, br.Target), shortBranch)) {
 			edit.Retarget(i, to)
 		}
