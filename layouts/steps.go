@@ -23,7 +23,7 @@ import (
 //
 //	VALUE = NAME | NAME.MEMBER[:FORM] | NAME[n][:FORM]
 //	      | &NAME.MEMBER[:OF] | sizeof(TYPE[, n]) | enum(TYPE.NAME) | n
-//	FORM  = u8 u16 u32 u64, le16 ... be64, enum, n for a bit-field of n bits; left out: a pointer
+//	FORM  = u8 u16 u32 u64, le16 ... be64, enum; n, or enumn, for a bit-field of n bits; left out: a pointer
 //	OF    = FORM, struct or pointer, [] behind it for an array; left out: a struct
 
 const nameRule = `[A-Za-z_][A-Za-z0-9_]*`
@@ -284,11 +284,12 @@ func (i Integer) pointed() string {
 
 // parseInteger reads the form of an integer in memory.
 func parseInteger(text string) (Integer, error) {
-	if n, err := parseNumber(text); err == nil && n > 0 && n < 32 {
-		return Integer{Bits: int(n), BitField: true}, nil
-	}
 	if text == enumForm {
 		return Integer{Bits: 32, Enum: true}, nil
+	}
+	width, enum := strings.CutPrefix(text, enumForm)
+	if n, err := parseNumber(width); err == nil && n > 0 && n < 32 {
+		return Integer{Bits: int(n), BitField: true, Enum: enum}, nil
 	}
 	for prefix, order := range map[string]ByteOrder{"u": HostOrder, "le": LittleEndian, "be": BigEndian} {
 		switch rest, ok := strings.CutPrefix(text, prefix); {
@@ -307,11 +308,13 @@ func parseInteger(text string) (Integer, error) {
 
 // String is the form as a layout file writes it: "be16".
 func (i Integer) String() string {
-	if i.BitField {
-		return fmt.Sprint(i.Bits)
-	}
-	if i.Enum {
+	switch {
+	case i.Enum && i.BitField:
+		return enumForm + fmt.Sprint(i.Bits)
+	case i.Enum:
 		return enumForm
+	case i.BitField:
+		return fmt.Sprint(i.Bits)
 	}
 	return [...]string{"u", "le", "be"}[i.Order] + fmt.Sprint(i.Bits)
 }

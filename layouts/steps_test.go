@@ -32,7 +32,7 @@ func TestStepsReadWhatTheyWrite(t *testing.T) {
 func TestStepText(t *testing.T) {
 	known := scope{XDP: "xdp_buff", RXQ: "xdp_rxq_info", Dev: "net_device", "ring": "r", "n": ""}
 	for _, text := range []string{
-		"a = ring.desc", "a = ring.count:u16", "a = ring.tag:be16", "a = ring.tag:le64", "a = ring.on:3", "a = ring.a.b.c:u8",
+		"a = ring.desc", "a = ring.count:u16", "a = ring.tag:be16", "a = ring.tag:le64", "a = ring.on:3", "a = ring.kind:enum", "a = ring.kind:enum2", "a = ring.a.b.c:u8",
 		"a = s(ring.next)", "a = &ring.part", "a = &ring.part:u32", "a = &ring.part:struct[]", "a = &ring.a.b:pointer", "a = &ring.part:u64[] + n * 8", "a = sizeof(net_device)", "a = sizeof(net_device, 32)",
 		"a = container_of(rxq, s.xdp_rxq)", "a = container_of(rxq, s.part.xdp_rxq)", "a = container_of(ring, s.rings:struct[])", "a = ring.desc + n * 16", "a = ring.desc + 8",
 		"a = ring.desc + n", "a = xdp.data - n", "a = ring.next:u16 - 1 wrap ring.count:u16", "a = n == &ring.part",

@@ -41,7 +41,8 @@ type spot struct {
 	leftN, rightN int
 	// On big-endian machines the shift left is one of the bytes of the bit-field's
 	// declared type, which are the first of those loaded: as many as this finds.
-	declared *code.CORE
+	declared  *code.CORE
+	declaredN int
 }
 
 // known are a kernel's types: every question is answered at once.
@@ -59,6 +60,8 @@ func (k *known) member(m layouts.Member, form layouts.Integer) (spot, error) {
 	}
 	s := spot{n: p.Offset, size: p.Size}
 	switch {
+	case p.Bits > 0 && p.Enum != form.Enum:
+		return s, fmt.Errorf("%v is not what the layout says: %v", m, form)
 	case p.Bits > 0:
 		if s.size > 8 || s.size&(s.size-1) != 0 {
 			return s, fmt.Errorf("bit-field %v lies across %d bytes", m, s.size)
@@ -157,6 +160,9 @@ func (p *portable) local(path []string, form layouts.Integer) btf.Member {
 		m.Type = &btf.Struct{Size: 8, Members: []btf.Member{p.local(path[1:], form)}}
 	case form.BitField:
 		m.Type, m.BitfieldSize = unsigneds[8], btf.Bits(form.Bits)
+		if form.Enum {
+			m.Type = anyEnum
+		}
 	case form.Array:
 		form.Array = false
 		m.Type = &btf.Array{Index: unsigneds[32], Type: p.local(path, form).Type, Nelems: 1}
@@ -180,8 +186,12 @@ func (p *portable) member(m layouts.Member, form layouts.Integer) (spot, error) 
 		s.size = 8
 		s.left, s.right = p.record(code.FieldLShiftU64, m, form), p.record(code.FieldRShiftU64, m, form)
 		s.leftN, s.rightN = 64-form.Bits, 64-form.Bits
+		s.declaredN = 1
+		if form.Enum {
+			s.declaredN = int(anyEnum.Size)
+		}
 		if p.big {
-			s.leftN, s.declared = 56, p.record(code.FieldByteSize, m, form)
+			s.leftN, s.declared = 64-8*s.declaredN, p.record(code.FieldByteSize, m, form)
 		}
 	}
 	return s, nil

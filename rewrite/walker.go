@@ -540,7 +540,7 @@ func (k *walker) read(r asm.Register, s spot, base asm.Register) {
 	k.e.op(asm.LoadMem(r, base, int16(s.n), sizeOf(s.size)))
 	k.e.code[len(k.e.code)-1].CORE = s.record
 	if s.declared != nil {
-		k.firstBytes(r, s.declared)
+		k.firstBytes(r, spot{n: s.declaredN, record: s.declared})
 	}
 	if s.left != nil {
 		k.e.recorded(asm.LSh, r, spot{n: s.leftN, record: s.left})
@@ -550,9 +550,9 @@ func (k *walker) read(r asm.Register, s spot, base asm.Register) {
 
 // firstBytes leaves of eight bytes in r, on a big-endian machine, as many of the
 // first as the loader finds a type to have.
-func (k *walker) firstBytes(r asm.Register, size *code.CORE) {
+func (k *walker) firstBytes(r asm.Register, size spot) {
 	n := k.lend(k.free())
-	k.e.recorded(asm.Mov, n, spot{n: 1, record: size})
+	k.e.recorded(asm.Mov, n, size)
 	k.e.op(asm.LSh.Imm(n, 3))
 	k.e.op(asm.Neg.Imm(n, 0))
 	k.e.op(asm.Add.Imm(n, 64))
