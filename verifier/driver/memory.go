@@ -242,7 +242,7 @@ func (b *memory) build() {
 	}
 	// XDP_FLAGS_HAS_FRAGS is bit 0 (include/net/xdp.h).
 	b.put(xdpFlags, b.rng.Uint64N(8)<<1)
-	if _, data := b.member(xdpData); data != nil && b.Length != 0 {
+	if _, data := b.member(xdpData); data != nil && b.Sized {
 		b.put(xdpDataEnd, b.order.Uint64(data)+b.Length)
 	}
 	d := b.Kernel.Descriptor

@@ -17,9 +17,11 @@ type Packet struct {
 	Breaks int
 	// Generic says that the queue is one of the device's own, as in generic mode.
 	Generic bool
-	// Length is the packet's as the xdp_buff has it; 0: whatever chance says. With
-	// Foreign it is another than the descriptor's, which strict guards see.
+	// Length is the packet's as the xdp_buff has it, if it is Sized; else it is
+	// whatever chance says. With Foreign it is another than the descriptor's, which
+	// strict guards see.
 	Length  uint64
+	Sized   bool
 	Foreign bool
 	Seed    uint64 // of all that is left to chance
 }

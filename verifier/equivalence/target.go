@@ -83,7 +83,7 @@ func (s *scene) packet(in *Input) *driver.Packet {
 	p := s.way.Intact(in.Record, in.Seed)
 	p.Breaks, p.Generic = in.Breaks, in.Generic
 	if length, ok := s.descriptor.Decode(in.Record, s.order)["pkt_len"]; s.Strict && ok {
-		p.Length = length
+		p.Length, p.Sized = length, true
 		if p.Foreign = in.Foreign; in.Foreign {
 			p.Length ^= 1
 		}
