@@ -1,6 +1,8 @@
 package equivalence
 
 import (
+	"slices"
+
 	"encoding/binary"
 
 	"github.com/hintjit/hintjit/layouts"
@@ -82,13 +84,23 @@ func (s *scene) hints(in *Input) map[string]uint64 {
 func (s *scene) packet(in *Input) *driver.Packet {
 	p := s.way.Intact(in.Record, in.Seed)
 	p.Breaks, p.Generic = in.Breaks, in.Generic
-	if length, ok := s.descriptor.Decode(in.Record, s.order)["pkt_len"]; s.Strict && ok {
+	if length, ok := s.descriptor.Decode(in.Record, s.order)["pkt_len"]; s.Strict && ok && tellsLength(s.descriptor) {
 		p.Length, p.Sized = length, true
 		if p.Foreign = in.Foreign; in.Foreign {
 			p.Length ^= 1
 		}
 	}
 	return p
+}
+
+// tellsLength tells whether a strict guard can know a packet by the descriptor's
+// length (docs/reach.md): it is told in one way, which asks nothing beside the
+// descriptor.
+func tellsLength(d *layouts.Descriptor) bool {
+	h := d.Hint("pkt_len")
+	return h != nil && len(h.Alternatives) == 1 && !slices.ContainsFunc(h.Alternatives[0].When, func(c layouts.Condition) bool {
+		return d.StateOf(c.Field.Bits[0].Word) != nil
+	})
 }
 
 // canHave tells whether an input is one that the program was made for: without
