@@ -158,10 +158,7 @@ func TestLoad(t *testing.T) {
 			require.NoError(t, files.addTool("/bpftool", "bpftool"))
 			work := &job.Job{}
 			var drivers []string
-			all := slices.Clone(loads)
-			for _, o := range rewrites(t, k) {
-				all = append(all, o)
-			}
+			all := slices.Concat(loads, rewrites(t, k))
 			for _, l := range all {
 				drivers = append(drivers, cmp.Or(l.module, l.driver))
 				for _, loader := range loaders {
