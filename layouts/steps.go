@@ -53,6 +53,9 @@ func parseStep(text string, known scope) (Step, error) {
 	if !ok || !stepName.MatchString(name) {
 		return Step{}, fmt.Errorf("bad step %s: want NAME = VALUE, or require, guard or own and a comparison", quote(text))
 	}
+	if _, word := stepChecks[name]; word {
+		return Step{}, fmt.Errorf("value %s: no value has the name of a check", name)
+	}
 	if _, twice := known[name]; twice {
 		return Step{}, fmt.Errorf("value %s stands already", name)
 	}
