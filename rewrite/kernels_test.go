@@ -149,9 +149,9 @@ func TestWalkByMembers(t *testing.T) {
 			"xdp_rxq{}; libeth_xdp_buff: base{} desc", "libeth"},
 		{"ice", "one to come", "ice_rx_ring: desc pp netdev q_index:16 count:16 fqes cached_phctime:64 next_to_clean:16 xsk_pool xdp_rxq{}", refused},
 		{"mlx5_core", "6.2", "mlx5e_rq: netdev tstamp state:64 ix:32 xdp_rxq{}; hwtstamp_config: rx_filter:32", refused},
-		{"mlx5_core", "6.5", "mlx5e_rq: netdev cqd{title} tstamp state:64 ix:32 xdp_rxq{}; hwtstamp_config: rx_filter:32; " +
+		{"mlx5_core", "6.5", "mlx5e_rq: netdev cqd{title{}} tstamp state:64 ix:32 xdp_rxq{}; hwtstamp_config: rx_filter:32; " +
 			"mlx5e_xdp_buff: xdp{} cqe rq", "tstamp"},
-		{"mlx5_core", "7.3", "mlx5e_rq: netdev cqd{title} hwtstamp_config state:64 ix:32 xdp_rxq{}; kernel_hwtstamp_config: rx_filter:32; " +
+		{"mlx5_core", "7.3", "mlx5e_rq: netdev cqd{title{}} hwtstamp_config state:64 ix:32 xdp_rxq{}; kernel_hwtstamp_config: rx_filter:32; " +
 			"mlx5e_xdp_buff: xdp{} cqe rq", "hwtstamp_config"},
 	} {
 		t.Run(c.nic+" "+c.kernel, func(t *testing.T) {
