@@ -553,6 +553,10 @@ var models = map[string]func(w *want){
 		hash, tci, mark := w.v("rx_hash"), w.v("vlan_tci"), w.v("flow_mark")
 		w.bits(hash > 2, hash&0xf > 4, tci&7 > 2, tci&0xf >= 9, mark&6 > 2, mark&0xff <= 0x10)
 	},
+	"value_joined": func(w *want) {
+		joined := w.v("flow_mark")&2 != 0 && (w.v("pkt_len")&1 == 0 || w.v("rx_hash")&1 != 0)
+		w.bits(!joined, joined)
+	},
 	"value_zero": func(w *want) {
 		w.bits(w.v("rx_hash") == 0, w.v("vlan_tci") != 0, w.v("rx_error") != 0, w.v("flow_mark") == 0,
 			w.v("inner_vlan_tci") < 0x1000, w.v("rx_queue") == 0xfff, w.v("pkt_len")&0x3fff >= 0x2000, w.v("vlan_tci") >= 0x8000)

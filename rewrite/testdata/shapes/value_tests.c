@@ -86,6 +86,28 @@ SEC("xdp") int value_more(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* The second test is also come to without the first. */
+SEC("xdp") int value_joined(struct xdp_md *ctx)
+{
+	const struct hintjit_rx *h = hintjit_rx(ctx);
+
+	if (h->pkt_len & 1) {
+		asm volatile("" ::: "memory");
+		if (!(h->rx_hash & 1))
+			goto fails;
+	}
+	asm volatile("" ::: "memory");
+	if (!(h->flow_mark & 2))
+		goto fails;
+	asm volatile("" ::: "memory");
+	out[1] = 1;
+	return XDP_PASS;
+fails:
+	asm volatile("" ::: "memory");
+	out[0] = 1;
+	return XDP_PASS;
+}
+
 SEC("xdp") int value_zero(struct xdp_md *ctx)
 {
 	const struct hintjit_rx *h = hintjit_rx(ctx);
