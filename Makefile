@@ -73,7 +73,7 @@ check: FUZZTIME := 5s
 fuzz:
 	@GO="$(GO)" scripts/fuzz.sh $(FUZZTIME)
 
-# docs/trust.md. Ten minutes on two cores, so not a part of check; that the faults
+# docs/trust.md. Half an hour on two cores, so not a part of check; that the faults
 # have their places still is a test.
 mutate: deps
 	@$(GO) run ./scripts/mutate
