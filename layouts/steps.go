@@ -229,13 +229,15 @@ func parseOffset(m []string, known scope) (Operand, error) {
 	if _, ok := known[m[1]]; !ok {
 		return Operand{}, fmt.Errorf("unknown value %s: want one of a step before", quote(m[1]))
 	}
-	if starts[m[1]] != "" {
-		return Operand{}, fmt.Errorf("value %s points to struct %s: want a member of it", m[1], starts[m[1]])
-	}
 	return offsetOperand(m)
 }
 
+// offsetOperand makes the operand. What the verifier follows by its type is read
+// by its members only.
 func offsetOperand(m []string) (o Operand, err error) {
+	if starts[m[1]] != "" {
+		return o, fmt.Errorf("value %s points to struct %s: want a member of it", m[1], starts[m[1]])
+	}
 	o = Operand{Kind: AtOffset, Value: m[1], Int: pointer}
 	if o.N, err = parseNumber(m[2]); err != nil {
 		return o, err

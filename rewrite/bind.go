@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -108,6 +109,9 @@ func (k *known) address(m layouts.Member, form layouts.Integer) (spot, error) {
 
 func (k *known) enumerator(m layouts.Member) (spot, error) {
 	n, err := k.kernel.Enumerator(k.module, m.Type, m.Path[0])
+	if err == nil && n > math.MaxInt32 { // an instruction would make a negative number of it
+		err = fmt.Errorf("%v is %d in this kernel, which no walk can compare with", m, n)
+	}
 	return spot{n: int(n)}, err
 }
 

@@ -187,7 +187,10 @@ func (r *walkReach) placed() error {
 			case layouts.SizeOf:
 				_, err = r.bind.size(o.Member.Type)
 			case layouts.Enumerator:
-				_, err = r.bind.enumerator(o.Member)
+				var n spot
+				if n, err = r.bind.enumerator(o.Member); err == nil && s.Op == layouts.ShiftRight && n.n > 63 {
+					err = fmt.Errorf("%v is %d in this kernel, and a shift is by less than 64", o.Member, n.n)
+				}
 			}
 			if err != nil {
 				return &UnsupportedError{Insn: -1, Msg: fmt.Sprintf("walk %s: %v", w.Name, err),

@@ -200,3 +200,26 @@ func shipped(t testing.TB, nic string) *layouts.Layout {
 	require.NoError(t, err)
 	return l
 }
+
+// An enumerator that no instruction can hold, or shift by, is refused with its name.
+func TestEnumeratorTooHigh(t *testing.T) {
+	l, err := layouts.LoadFile(filepath.Join("testdata", "walked.yaml"))
+	require.NoError(t, err)
+	d, err := l.Descriptor("cqe")
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		n    uint64
+		says string
+	}{
+		"walked_format.NEW":  {1 << 31, "walked_format.NEW is 2147483648 in this kernel"},
+		"walked_flag.STAMPS": {64, "walked_flag.STAMPS is 64 in this kernel"},
+	} {
+		k := driver.Random(chance.Rand(t), d, l.WalksTo(d)[0])
+		k.Enums[name] = c.n
+		types, err := rewrite.OpenKernel(typesOf(t, k, false))
+		require.NoError(t, err)
+		_, _, err = rewrite.Object(compile(t, "shapes/header.c", runnable[2]),
+			rewrite.Options{Layout: l, Descriptor: "cqe", Reach: rewrite.Walk, Kernel: types})
+		require.ErrorContains(t, err, c.says)
+	}
+}
