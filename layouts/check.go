@@ -113,7 +113,7 @@ func (c *checker) ready(d *Descriptor) []Condition {
 		return nil
 	}
 	for _, r := range d.Ready {
-		if r.Field == nil || !r.holds(0) {
+		if r.Field == nil || !r.Holds(0) {
 			return d.Ready
 		}
 	}
@@ -260,7 +260,7 @@ func (c *checker) value(h *Hint, a *Alternative, conditions []Condition) {
 // few below it.
 func least(f *Field, conditions []Condition) (v uint64) {
 	const few = 1 << 8
-	excluded := func(c Condition) bool { return c.Field == f && !c.holds(v) }
+	excluded := func(c Condition) bool { return c.Field == f && !c.Holds(v) }
 	for v < few && slices.ContainsFunc(conditions, excluded) {
 		v++
 	}

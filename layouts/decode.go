@@ -57,14 +57,15 @@ func (a *Alternative) decode(d *Descriptor, desc []byte, host binary.ByteOrder) 
 // hold tells whether all conditions hold.
 func (d *Descriptor) hold(conditions []Condition, desc []byte) bool {
 	for _, c := range conditions {
-		if !c.holds(c.Field.Value(d, desc)) {
+		if !c.Holds(c.Field.Value(d, desc)) {
 			return false
 		}
 	}
 	return true
 }
 
-func (c Condition) holds(v uint64) bool { return slices.Contains(c.Values, v) != c.Not }
+// Holds tells whether the condition holds where its field is v.
+func (c Condition) Holds(v uint64) bool { return slices.Contains(c.Values, v) != c.Not }
 
 // join is a conversion with another field's value.
 func (c Conversion) join(v, with uint64) uint64 {

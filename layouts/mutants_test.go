@@ -215,7 +215,7 @@ func sameHint(a, b *Descriptor, x, y *Hint) bool {
 		kinds[f] = slices.DeleteFunc(values, func(v uint64) bool {
 			var answers []bool
 			for _, c := range conditions {
-				answers = append(answers, c.Field == f && c.holds(v))
+				answers = append(answers, c.Field == f && c.Holds(v))
 			}
 			for _, m := range tables[f] {
 				_, ok := m.Values[v]
@@ -254,7 +254,7 @@ func sameHint(a, b *Descriptor, x, y *Hint) bool {
 // decided is the alternative that holds with these values of fields.
 func decided(d *Descriptor, h *Hint, value map[*Field]uint64) *Alternative {
 	hold := func(conditions []Condition) bool {
-		return !slices.ContainsFunc(conditions, func(c Condition) bool { return !c.holds(value[c.Field]) })
+		return !slices.ContainsFunc(conditions, func(c Condition) bool { return !c.Holds(value[c.Field]) })
 	}
 	if !hold(d.Ready) {
 		return nil

@@ -235,7 +235,7 @@ func (d *Descriptor) Restrict(there func(*State) bool) *Descriptor {
 	return d.restrict(there, func(a *Alternative) bool {
 		return slices.ContainsFunc(a.When, func(c Condition) bool {
 			s := d.StateOf(c.Field.Bits[0].Word)
-			return s != nil && !there(s) && len(c.Field.Bits) == 1 && !c.holds(0)
+			return s != nil && !there(s) && len(c.Field.Bits) == 1 && !c.Holds(0)
 		})
 	})
 }
@@ -318,13 +318,13 @@ func (c Condition) excludes(other Condition) bool {
 			return false
 		}
 		for v := range uint64(1) << c.Field.Width() {
-			if c.holds(v) && other.holds(v) {
+			if c.Holds(v) && other.Holds(v) {
 				return false
 			}
 		}
 		return true
 	}
-	return !slices.ContainsFunc(c.Values, other.holds)
+	return !slices.ContainsFunc(c.Values, other.Holds)
 }
 
 // Fields lists the fields an alternative reads, besides those of Ready.

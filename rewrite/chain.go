@@ -170,7 +170,7 @@ type question struct {
 func (q *question) ask(a *layouts.Alternative) (answers []answer, ok bool) {
 	if a.From == nil {
 		holds, ok := q.holds(a, a.Value)
-		return []answer{{a.When, holds}}, ok
+		return []answer{{when: a.When, holds: holds}}, ok
 	}
 	if a.Map != nil {
 		return q.mapped(a)
@@ -178,13 +178,13 @@ func (q *question) ask(a *layouts.Alternative) (answers []answer, ok bool) {
 	c, ok := q.direct(a)
 	answers = append(answers, q.when(a, c, true))
 	if q.later(a) {
-		answers = append(answers, answer{a.When, false})
+		answers = append(answers, answer{when: a.When})
 	}
 	return answers, ok
 }
 
 func (q *question) when(a *layouts.Alternative, c layouts.Condition, holds bool) answer {
-	return answer{append(a.When[:len(a.When):len(a.When)], c), holds}
+	return answer{when: append(a.When[:len(a.When):len(a.When)], c), holds: holds}
 }
 
 // keysOf is the numbers that a map translates.

@@ -31,11 +31,10 @@ func (p *plan) copyHint(e *emitter, h *layouts.Hint) {
 		p.copyMasked(e, h)
 		return
 	}
-	end := e.label()
-	e.alternatives(h, end, func(a *layouts.Alternative, next int) {
+	e.either(p.decision(e.insn, h), func(a *layouts.Alternative, untranslated int) {
 		t, free := e.temp()
 		if partial(a) || p.declares(h.Name) {
-			e.value(t, h, a, slice{0, h.Decl.Bytes * 8}, next)
+			e.value(t, h, a, slice{0, h.Decl.Bytes * 8}, untranslated)
 		}
 		p.eachMember(h.Name, func(m *member) { p.copyValue(e, p.copyAt+int(m.bit/8), t, h.Decl.Bytes) })
 		p.eachMember(hasPrefix+h.Name, func(m *member) {
@@ -44,7 +43,6 @@ func (p *plan) copyHint(e *emitter, h *layouts.Hint) {
 		})
 		free()
 	})
-	e.at(end)
 }
 
 // copyValue stores size bytes of r at r10 + off; in single bytes where a packed

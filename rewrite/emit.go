@@ -55,6 +55,19 @@ func (e *emitter) jump(in code.Insn, label int) {
 
 func (e *emitter) goTo(label int) { e.jump(code.Goto(code.NoTarget), label) }
 
+// fallTo places a label here. A goto that leads nowhere else is dropped.
+func (e *emitter) fallTo(label int) {
+	last := len(e.code) - 1
+	if to, ok := e.jumps[last]; ok && to == label && e.code[last].IsGoto() {
+		delete(e.jumps, last)
+		e.code = e.code[:last]
+		for l := range e.labels {
+			e.labels[l] = min(e.labels[l], last)
+		}
+	}
+	e.at(label)
+}
+
 func (e *emitter) ifImm(op asm.JumpOp, r asm.Register, k int32, label int) {
 	e.jump(code.IfImm(op, r, k, code.NoTarget), label)
 }

@@ -15,13 +15,36 @@ func (t *target) flatten(d *layouts.Descriptor) *layouts.Descriptor {
 	out := *d
 	out.Hints = slices.Clone(d.Hints)
 	for i, h := range out.Hints {
-		if a, ok := t.flattened(d, h); ok {
-			flat := *h
-			flat.Alternatives = []layouts.Alternative{a}
-			out.Hints[i] = &flat
+		flat := *h
+		flat.Alternatives = slices.Clone(h.Alternatives)
+		for k := range flat.Alternatives {
+			t.constant(&flat.Alternatives[k])
 		}
+		if a, ok := t.flattened(d, &flat); ok {
+			flat.Alternatives = []layouts.Alternative{a}
+		}
+		out.Hints[i] = &flat
 	}
 	return &out
+}
+
+// constant makes a condition and a constant of a map that has one value only for all
+// that it translates.
+func (t *target) constant(a *layouts.Alternative) {
+	if a.Map == nil || !partial(a) {
+		return
+	}
+	keys := layouts.Condition{Field: a.From, Values: keysOf(a.Map), Pos: a.Pos}
+	for k, v := range keys.Values {
+		v, ok := t.converted(a.Map.Values[v], a.Convert)
+		if !ok || k > 0 && v != a.Value {
+			return
+		}
+		a.Value = v
+	}
+	if cheap(&keys) {
+		*a = layouts.Alternative{When: append(slices.Clip(a.When), keys), Value: a.Value, Pos: a.Pos}
+	}
 }
 
 // maxIndex bounds a flat table: 2^10 entries, of which a packet touches one, and
@@ -51,7 +74,7 @@ func (t *target) flattened(d *layouts.Descriptor, h *layouts.Hint) (flat layouts
 			return flat, false
 		}
 		f := &layouts.Field{Name: h.Name, Bits: runs(index, mask)}
-		if flatCost(f) >= costOf(h.Alternatives, common) {
+		if flatCost(f) >= costOf(h, common) {
 			return flat, false
 		}
 		m := &layouts.ValueMap{Name: h.Name + "_at_once", Values: map[uint64]uint64{}}
@@ -132,25 +155,38 @@ const (
 
 func flatCost(f *layouts.Field) int { return pieceCost*len(f.Bits) + lookupPrice }
 
-func costOf(as []layouts.Alternative, common []layouts.Condition) (cost int) {
-	for i := range as {
-		a := &as[i]
+// costOf is what it takes to tell which alternative of a hint holds, besides the
+// conditions of all, and to compute its value.
+func costOf(h *layouts.Hint, common []layouts.Condition) (cost int) {
+	d := ofHint(h, common, false)
+	for _, r := range d.rows() {
 		words := need{}
-		for _, c := range without(a.When, common) {
-			if _, _, ok := masked(&c); ok {
-				words.field(c.Field) // all of these are one comparison
+		for i := range r.conds {
+			if _, _, ok := masked(&r.conds[i]); ok {
+				words.field(r.conds[i].Field) // all of these are one comparison
 				continue
 			}
-			cost += comparisonCost + len(c.Values) - 1
+			_, _, price := listed(&r.conds[i])
+			cost += comparisonCost - 1 + price
 		}
-		cost += comparisonCost*len(words) + 1
-		if a.From != nil {
-			cost += pieceCost * len(a.From.Bits)
+		cost += comparisonCost * len(words)
+	}
+	d.visit(func(d *decision) {
+		if d.is != nil {
+			cost += valueCost(d.is)
 		}
-		if a.Map != nil {
-			cost += lookupPrice
-		}
-		cost += len(a.Convert)
+	})
+	return cost
+}
+
+// valueCost is what the value of an alternative takes, and to go on behind it.
+func valueCost(a *layouts.Alternative) int {
+	cost := 1 + len(a.Convert)
+	if a.From != nil {
+		cost += pieceCost * len(a.From.Bits)
+	}
+	if a.Map != nil {
+		cost += lookupPrice
 	}
 	return cost
 }

@@ -20,7 +20,7 @@ func TestFlatten(t *testing.T) {
 		for _, d := range l.Descriptors {
 			f := (&target{order: binary.LittleEndian}).flatten(d)
 			for i, h := range f.Hints {
-				if h != d.Hints[i] {
+				if len(h.Alternatives) < len(d.Hints[i].Alternatives) {
 					require.Len(t, h.Alternatives, 1)
 					flat[nic+" "+h.Name] = h.Alternatives[0].From.Width()
 				}

@@ -14,6 +14,7 @@ import (
 type test struct {
 	asks    []ask
 	present bool // branch when all of them hold; false: when one does not
+	how     *decision
 	spare   asm.Register
 }
 
@@ -28,6 +29,7 @@ type ask struct {
 type answer struct {
 	when  []layouts.Condition // besides the descriptor's own
 	holds bool
+	is    *layouts.Alternative // nil: it is a test that holds, or not
 }
 
 // fuse finds hints that are loaded only to be branched on, and turns the branch
@@ -165,15 +167,4 @@ func (t *test) fails(f *code.Func, i int) int32 {
 // needs tells whether a test asks for hint h.
 func (t *test) needs(h *layouts.Hint) bool {
 	return slices.ContainsFunc(t.asks, func(a ask) bool { return a.hint == h })
-}
-
-// conjunction is all that a test asks for, if it can be said as one conjunction.
-func (t *test) conjunction() (all []layouts.Condition, ok bool) {
-	for _, a := range t.asks {
-		if len(a.answers) != 1 {
-			return nil, false
-		}
-		all = append(all, a.answers[0].when...)
-	}
-	return all, true
 }

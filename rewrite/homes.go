@@ -8,7 +8,6 @@ import (
 
 	"github.com/hintjit/hintjit/internal/code"
 	"github.com/hintjit/hintjit/internal/flow"
-	"github.com/hintjit/hintjit/layouts"
 )
 
 // registers is a set of r0..r10.
@@ -68,47 +67,35 @@ func (p *plan) single(i int) bool {
 	if r == nil || bits.OnesCount64(p.uses[i]) != 1 || len(r.parts) != 1 || r.parts[0].has {
 		return false
 	}
-	h := r.parts[0].hint
-	return p.sure(i, h) && len(h.Alternatives[0].From.Bits) == 1
+	a, ok := p.sure(i, r.how[0])
+	return ok && len(a.From.Bits) == 1
 }
 
 // spends tells whether the test at branch i is the last to look at the only
 // word it reads: the word may then be kept where the test wants it.
 func (p *plan) spends(i int) bool {
 	t := p.tests[i]
-	return t != nil && bits.OnesCount64(p.uses[i]) == 1 && p.spentByTest(i) == p.uses[i]
+	return t != nil && bits.OnesCount64(p.uses[i]) == 1 && p.spent(i, t.how) == p.uses[i]
 }
 
-// spent is the words that the conditions of hint h are the last to look at, in
-// the code for load i, and look at once: masking them needs no copy.
-func (p *plan) spent(i int, h *layouts.Hint) uint64 {
-	if len(h.Alternatives) != 1 {
-		return 0
-	}
-	value := need{}
-	value.value(h)
-	return p.lookedAtOnce(i, h.Alternatives[0].When, value)
-}
-
-// spentByTest is the same for the test at branch i.
-func (p *plan) spentByTest(i int) uint64 {
-	if all, ok := p.tests[i].conjunction(); ok {
-		return p.lookedAtOnce(i, all, need{})
-	}
-	return 0
-}
-
-// lookedAtOnce is the words that instruction i is the last to look at, and by one
-// comparison of the conjunction; besides are words that it looks at otherwise.
-func (p *plan) lookedAtOnce(i int, when []layouts.Condition, besides need) uint64 {
-	seen := map[*word]bool{}
-	for _, c := range p.compile(p.conditions(i, when)) {
-		if c.field != nil {
-			besides.field(c.field)
-		} else if seen[c.word] {
-			besides[c.word.index] = 1
-		} else {
-			seen[c.word] = true
+// spent is the words that instruction i is the last to look at, and by one comparison
+// of a decision: masking them needs no copy.
+func (p *plan) spent(i int, d *decision) uint64 {
+	besides, seen := need{}, map[*word]bool{}
+	d.visit(func(d *decision) {
+		if d.is != nil {
+			besides.alternative(d.is)
+		}
+	})
+	for _, r := range p.behindReady(i, d).rows() {
+		for _, c := range p.compile(r.conds) {
+			if c.field != nil {
+				besides.field(c.field)
+			} else if seen[c.word] {
+				besides[c.word.index] = 1
+			} else {
+				seen[c.word] = true
+			}
 		}
 	}
 	spent := p.uses[i] &^ p.alive[i]

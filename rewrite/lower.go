@@ -185,7 +185,7 @@ func (p *plan) lowerRead(r *read) []code.Insn {
 	default:
 		e.op(asm.Mov.Imm(dst, 0))
 		for i := range r.parts {
-			e.addPart(dst, r, &r.parts[i])
+			e.addPart(dst, r, &r.parts[i], r.how[i])
 		}
 	}
 	if r.signed {
@@ -202,22 +202,20 @@ func (e *emitter) signExtend(r asm.Register, size int) {
 // soleValue makes dst the one hint value that a load reads, or the piece of it.
 func (e *emitter) soleValue(dst asm.Register, r *read, pt *part) {
 	piece := slice{-pt.shift, min(pt.width+pt.shift, r.size*8)}
-	e.spend = e.p.spent(r.insn, pt.hint)
-	if e.p.sure(r.insn, pt.hint) {
-		e.value(dst, pt.hint, &pt.hint.Alternatives[0], piece, 0)
+	e.spend = e.p.spent(r.insn, r.how[0])
+	if a, ok := e.p.sure(r.insn, r.how[0]); ok {
+		e.value(dst, pt.hint, a, piece, 0)
 		return
 	}
-	if a := &pt.hint.Alternatives[0]; !e.spare() && len(pt.hint.Alternatives) == 1 && !partial(a) {
+	if a := &pt.hint.Alternatives[0]; r.how[0] != none && !e.spare() && len(pt.hint.Alternatives) == 1 && !partial(a) {
 		e.inPlace(dst, pt.hint, a, piece)
 		return
 	}
-	end := e.label()
 	e.op(asm.Mov.Imm(dst, 0))
 	e.zeroes = true
-	e.alternatives(pt.hint, end, func(a *layouts.Alternative, next int) {
-		e.value(dst, pt.hint, a, piece, next)
+	e.either(r.how[0], func(a *layouts.Alternative, untranslated int) {
+		e.value(dst, pt.hint, a, piece, untranslated)
 	})
-	e.at(end)
 }
 
 // inPlace does with dst alone, for one goto more.
@@ -234,37 +232,38 @@ func (e *emitter) inPlace(dst asm.Register, h *layouts.Hint, a *layouts.Alternat
 }
 
 // addPart adds to dst what one member gives to a load of several.
-func (e *emitter) addPart(dst asm.Register, r *read, pt *part) {
+func (e *emitter) addPart(dst asm.Register, r *read, pt *part, how *decision) {
 	piece := slice{0, pt.width}
 	if pt.shift < 0 {
 		piece = slice{-pt.shift, pt.width + pt.shift}
 	}
 	shift := max(pt.shift, 0)
 	piece.width = min(piece.width, r.size*8-shift)
+	if how == none {
+		return
+	}
 	if e.p.crowded && e.p.maskable(e.insn, pt.hint) {
 		e.addMasked(dst, pt, piece, shift)
 		return
 	}
-	done := e.label()
-	e.alternatives(pt.hint, done, func(a *layouts.Alternative, next int) {
+	e.either(how, func(a *layouts.Alternative, untranslated int) {
 		if pt.has {
 			if partial(a) {
 				t, free := e.temp()
-				e.value(t, pt.hint, a, slice{0, 64}, next)
+				e.value(t, pt.hint, a, slice{0, 64}, untranslated)
 				free()
 			}
 			e.setBit(dst, shift)
 			return
 		}
 		t, free := e.temp()
-		e.value(t, pt.hint, a, piece, next)
+		e.value(t, pt.hint, a, piece, untranslated)
 		if shift > 0 {
 			e.op(asm.LSh.Imm(t, int32(shift)))
 		}
 		e.op(asm.Or.Reg(dst, t))
 		free()
 	})
-	e.at(done)
 }
 
 // addMasked is addPart without a branch.
@@ -307,39 +306,11 @@ func (e *emitter) setBit(dst asm.Register, bit int) {
 	free()
 }
 
-// alternatives makes the code that tries a hint's alternatives in order: body
-// makes the code for the one that holds, and may go to next when it finds that
-// it does not. Control goes to done when one held, or none.
-func (e *emitter) alternatives(h *layouts.Hint, done int, body func(a *layouts.Alternative, next int)) {
-	last := len(h.Alternatives) - 1
-	shared := e.p.shared(e.insn, whens(h))
-	e.tests(shared, done)
-	for k := range h.Alternatives {
-		a := &h.Alternatives[k]
-		next := done
-		if k < last {
-			next = e.label()
-		}
-		e.tests(without(e.p.conditions(e.insn, a.When), shared), next)
-		body(a, next)
-		if k < last {
-			e.goTo(done)
-			e.at(next)
-		}
-	}
-}
-
-// shared is what several conjunctions still ask at instruction i, all of them: it is
-// tested once.
-func (p *plan) shared(i int, whens [][]layouts.Condition) []layouts.Condition {
-	if len(whens) < 2 {
-		return nil
-	}
-	left := make([][]layouts.Condition, len(whens))
-	for k, when := range whens {
-		left[k] = p.conditions(i, when)
-	}
-	return inAll(left)
+// either makes the code of a hint that may be there: body that of the alternative that
+// holds.
+func (e *emitter) either(d *decision, body func(a *layouts.Alternative, untranslated int)) {
+	end := e.label()
+	e.follow(e.p.behindReady(e.insn, d), end, end, end, body)
 }
 
 // inAll is what every one of several conjunctions asks.
@@ -575,61 +546,14 @@ func (e *emitter) swapped(f *layouts.Field) bool {
 func (p *plan) lowerTest(i int) []code.Insn {
 	t := p.tests[i]
 	e := p.emitterAt(i, 0)
-	e.spend = p.spentByTest(i)
-	target := e.outside(p.f.Insns[i].Target)
-	next := e.label()
-	if all, ok := t.conjunction(); ok {
-		if t.present {
-			e.testsTo(p.conditions(i, all), target)
-		} else {
-			e.tests(p.conditions(i, all), target)
-		}
-		return e.finish()
+	e.spend = p.spent(i, t.how)
+	yes, no := e.outside(p.f.Insns[i].Target), e.label()
+	next := no
+	if !t.present {
+		yes, no = no, yes
 	}
-	for k, a := range t.asks {
-		switch {
-		case !t.present:
-			e.ask(a, next, target, false)
-		case k < len(t.asks)-1:
-			e.ask(a, target, next, false)
-		default:
-			e.ask(a, target, next, true)
-		}
-	}
-	e.at(next)
+	e.follow(p.behindReady(i, t.how), yes, no, next, nil)
 	return e.finish()
-}
-
-// ask goes to yes when the ask holds and to no when not, and on instead in one of
-// the cases: when it holds, or with jumps, when it does not.
-func (e *emitter) ask(a ask, yes, no int, jumps bool) {
-	here := e.label()
-	if jumps {
-		no = here
-	} else {
-		yes = here
-	}
-	if len(a.answers) == 0 {
-		e.goTo(no)
-	}
-	var asked [][]layouts.Condition
-	for _, w := range a.answers {
-		asked = append(asked, w.when)
-	}
-	shared := e.p.shared(e.insn, asked)
-	e.tests(shared, no)
-	for k, w := range a.answers {
-		conds := without(e.p.conditions(e.insn, w.when), shared)
-		switch {
-		case k == len(a.answers)-1 && !jumps: // the last holds, of any ask
-			e.tests(conds, no)
-		case w.holds:
-			e.testsTo(conds, yes)
-		default:
-			e.testsTo(conds, no)
-		}
-	}
-	e.at(here)
 }
 
 func (t *target) bigEndian() bool { return t.order == binary.ByteOrder(binary.BigEndian) }

@@ -31,6 +31,7 @@ type plan struct {
 	copyAt int  // where, from r10
 	words  []word
 	held   map[int][]layouts.Condition // conditions that have been seen to hold on every way to i
+	there  map[int][]*layouts.Hint     // and hints that have been seen to be there
 	first  []layouts.Condition         // ready conditions that are tested where words are fetched
 	ready  []layouts.Condition         // and those that are tested with each hint
 	entry  bool                        // words are fetched at the function's entry, not at the calls
@@ -58,7 +59,8 @@ type plan struct {
 type read struct {
 	load
 	parts    []part
-	demanded uint64 // bits of the result that something looks at
+	how      []*decision // of each part, what tells that it is there
+	demanded uint64      // bits of the result that something looks at
 }
 
 // maxWords is how many words a function may read: sets of them are 64 bits wide,
@@ -70,7 +72,7 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	n := len(x.f.Insns)
 	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts,
 		callAt: make([]bool, n), gone: make([]bool, n), reads: make([]*read, n), tests: make([]*test, n),
-		held: map[int][]layouts.Condition{}, uses: make([]uint64, n)}
+		held: map[int][]layouts.Condition{}, there: map[int][]*layouts.Hint{}, uses: make([]uint64, n)}
 	for _, c := range p.calls {
 		p.callAt[c.insn] = true
 	}
@@ -90,6 +92,7 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 	p.hints = p.hintsInUse()
 	p.crowded = len(p.hints) > manyHints
 	p.know()
+	p.decide()
 	p.chooseWords()
 	if len(p.words) > maxWords {
 		return nil, refuse(p.f, p.calls[0].insn, "read fewer hints in this function",

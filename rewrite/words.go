@@ -47,6 +47,19 @@ func (n need) conditions(cs []layouts.Condition) {
 	}
 }
 
+// decision adds what it takes to make one and, with value, to compute what it comes
+// to.
+func (n need) decision(d *decision, value bool) {
+	d.visit(func(d *decision) {
+		switch {
+		case d.question():
+			n.field(d.ask.Field)
+		case d.is != nil && (value || d.no != nil):
+			n.alternative(d.is)
+		}
+	})
+}
+
 // presence adds what it takes, besides the descriptor being ready, to tell
 // whether a hint is there.
 func (n need) presence(h *layouts.Hint) {
@@ -68,13 +81,17 @@ func (n need) add(m need) {
 // value adds what it takes to compute a hint that is there.
 func (n need) value(h *layouts.Hint) {
 	for i := range h.Alternatives {
-		if f := h.Alternatives[i].From; f != nil {
-			n.field(f)
-		}
-		for _, c := range h.Alternatives[i].Convert {
-			if c.With != nil {
-				n.field(c.With)
-			}
+		n.alternative(&h.Alternatives[i])
+	}
+}
+
+func (n need) alternative(a *layouts.Alternative) {
+	if a.From != nil {
+		n.field(a.From)
+	}
+	for _, c := range a.Convert {
+		if c.With != nil {
+			n.field(c.With)
 		}
 	}
 }
@@ -106,28 +123,12 @@ func (t *target) cut(index int, mask uint64) word {
 // needs is what instruction i reads of the descriptor.
 func (p *plan) needs(i int) need {
 	n := need{}
-	presence := func(h *layouts.Hint) {
-		for k := range h.Alternatives {
-			a := &h.Alternatives[k]
-			n.conditions(p.left(i, a.When))
-			if partial(a) {
-				n.field(a.From)
-			}
-		}
-	}
 	if t := p.tests[i]; t != nil {
-		for _, a := range t.asks {
-			for _, w := range a.answers {
-				n.conditions(p.left(i, w.when))
-			}
-		}
+		n.decision(t.how, false)
 	}
 	if r := p.reads[i]; r != nil {
-		for _, pt := range r.parts {
-			presence(pt.hint)
-			if !pt.has {
-				n.value(pt.hint)
-			}
+		for k, d := range r.how {
+			n.decision(d, !r.parts[k].has)
 		}
 	}
 	return n
