@@ -93,6 +93,11 @@ type Alternative struct {
 	Pos     Pos
 }
 
+// SameValue tells whether two alternatives give the same value wherever both hold.
+func (a Alternative) SameValue(o Alternative) bool {
+	return a.From == o.From && a.Value == o.Value && a.Map == o.Map && slices.Equal(a.Convert, o.Convert)
+}
+
 // Condition compares a field with constants: it holds when the field's value
 // is one of Values, or with Not, when it is none of them.
 type Condition struct {

@@ -74,25 +74,119 @@ func (c *costs) of(in *code.Insn, probes bool) float64 {
 	return c.alu
 }
 
-// often is how often each block runs when the function runs once, if all ways out
-// of a branch are as likely; a loop counts once.
+// often is how often each block runs when the function runs once; a loop counts once.
+// All ways out of a branch are as likely, but for those that deal with a failure.
 func (p *plan) often() []float64 {
 	g := p.graph
 	freq := make([]float64, len(g.Blocks))
 	freq[0] = 1
 	for _, b := range g.Order {
-		for _, s := range g.Blocks[b].Succ {
-			if !g.Back(b, s) {
-				freq[s] += freq[b] / float64(len(g.Blocks[b].Succ))
+		succ := g.Blocks[b].Succ
+		fails := p.failure(b)
+		for _, s := range succ {
+			if g.Back(b, s) {
+				continue
 			}
+			share := 1 / float64(len(succ))
+			switch {
+			case s == fails:
+				share = seldom
+			case fails >= 0:
+				share = 1 - seldom
+			}
+			freq[s] += freq[b] * share
 		}
 	}
 	return freq
 }
 
-// price is what all that is put into the function costs.
+// seldom is how often a check of a packet's bounds fails, or a helper that the program
+// can not go on without. It is not measured: the checks are there for the kernel's
+// verifier, and packets that are too short for their headers are few.
+const seldom = 1.0 / 16
+
+// failure is the way out of a block for a packet that is too short, or a helper that
+// failed, -1: there is none. It is one that ends the function without doing anything.
+func (p *plan) failure(b int32) int32 {
+	blk := &p.graph.Blocks[b]
+	if len(blk.Succ) != 2 || !p.boundsCheck(blk.End-1) && !p.checksCall(b) {
+		return -1
+	}
+	first, second := p.givesUp(blk.Succ[0]), p.givesUp(blk.Succ[1])
+	switch {
+	case first == second:
+		return -1
+	case first:
+		return blk.Succ[0]
+	}
+	return blk.Succ[1]
+}
+
+// boundsCheck tells whether an instruction compares addresses, as far as that is to be
+// seen: two registers as a whole, for which of them is higher.
+func (p *plan) boundsCheck(i int) bool {
+	in := &p.f.Insns[i]
+	if in.OpCode.Class() != asm.JumpClass || !compares(in) || in.OpCode.Source() != asm.RegSource {
+		return false
+	}
+	switch in.OpCode.JumpOp() {
+	case asm.JGT, asm.JGE, asm.JLT, asm.JLE:
+		return true
+	}
+	return false
+}
+
+// checksCall tells whether a block ends with a comparison of what a helper called in it
+// returned with 0.
+func (p *plan) checksCall(b int32) bool {
+	blk := &p.graph.Blocks[b]
+	branch := &p.f.Insns[blk.End-1]
+	if !compares(branch) || branch.OpCode.Source() != asm.ImmSource || branch.Constant != 0 {
+		return false
+	}
+	reg := branch.Dst
+	for i := blk.End - 2; i >= blk.Start; i-- {
+		in := &p.f.Insns[i]
+		switch {
+		case in.IsBuiltinCall():
+			return reg == asm.R0
+		case moves(in) && in.Dst == reg:
+			reg = in.Src
+		case writes(in).has(reg):
+			return false
+		}
+	}
+	return false
+}
+
+// givesUp tells whether nothing but the end comes from block b on.
+func (p *plan) givesUp(b int32) bool {
+	for range maxWay {
+		blk := &p.graph.Blocks[b]
+		for i := blk.Start; i < blk.End; i++ {
+			switch in := &p.f.Insns[i]; {
+			case in.IsExit():
+				return true
+			case !in.OpCode.Class().IsALU() && !in.IsGoto():
+				return false
+			}
+		}
+		if len(blk.Succ) != 1 {
+			return false
+		}
+		b = blk.Succ[0]
+	}
+	return false
+}
+
+// price is what the function costs.
 func (p *plan) price() (sum float64) {
 	freq := p.often()
+	for i := range p.f.Insns {
+		if !p.gone[i] && p.reads[i] == nil && p.tests[i] == nil {
+			sum += x86.insn + freq[p.graph.Of[i]]*x86.of(&p.f.Insns[i], false)
+		}
+	}
 	_, probes := p.t.reach.(*walkReach)
 	p.pieces(func(i int, fetch, instead []code.Insn) {
 		f := freq[p.graph.Of[i]]

@@ -59,7 +59,8 @@ func (d *decision) visit(show func(d *decision)) {
 type decider struct {
 	there     bool // the hint is known to be there: its last alternative holds where no other does
 	made      map[string]*decision
-	number    map[any]int // of fields and alternatives
+	last      map[*layouts.Alternative]*decision // alternatives behind which nothing comes
+	number    map[any]int                        // of fields and alternatives
 	questions int
 	plain     bool // nothing is made of what is known: as many questions as there are conditions
 }
@@ -70,7 +71,7 @@ const maxQuestions = 64
 
 // decisionOf makes the decision of asks that all have to hold.
 func decisionOf(asks [][]answer, held []layouts.Condition, there bool) *decision {
-	b := &decider{there: there, made: map[string]*decision{}, number: map[any]int{}}
+	b := newDecider(there, false)
 	given, known := asks, []layouts.Condition(nil)
 	for _, c := range held {
 		known = learn(known, c)
@@ -78,17 +79,23 @@ func decisionOf(asks [][]answer, held []layouts.Condition, there bool) *decision
 	}
 	d := b.decide(given, known)
 	if b.questions > maxQuestions {
-		b = &decider{there: there, made: map[string]*decision{}, number: map[any]int{}, plain: true}
+		b = newDecider(there, true)
 		d = b.decide(asks, nil)
 	}
 	return d
+}
+
+func newDecider(there, plain bool) *decider {
+	return &decider{there: there, plain: plain, made: map[string]*decision{}, number: map[any]int{},
+		last: map[*layouts.Alternative]*decision{}}
 }
 
 // ofHint decides which of a hint's alternatives holds.
 func ofHint(h *layouts.Hint, held []layouts.Condition, there bool) *decision {
 	var answers []answer
 	for k := range h.Alternatives {
-		answers = append(answers, answer{when: h.Alternatives[k].When, holds: true, is: &h.Alternatives[k]})
+		is := slices.IndexFunc(h.Alternatives, h.Alternatives[k].SameValue)
+		answers = append(answers, answer{when: h.Alternatives[k].When, holds: true, is: &h.Alternatives[is]})
 	}
 	return decisionOf([][]answer{answers}, held, there)
 }
@@ -107,15 +114,25 @@ func (b *decider) decide(asks [][]answer, known []layouts.Condition) *decision {
 	case len(head[0].when) > 0 && !(b.there && len(head) == 1):
 		return b.ask(append([][]answer{head}, asks[1:]...), known)
 	case head[0].is != nil:
-		d := &decision{is: head[0].is}
-		if partial(d.is) && !b.there {
-			d.no = b.decide([][]answer{head[1:]}, known)
-		}
-		return d
+		return b.is(head, known)
 	case head[0].holds:
 		return b.decide(asks[1:], known)
 	}
 	return none
+}
+
+// is comes to the first answer's alternative.
+func (b *decider) is(head []answer, known []layouts.Condition) *decision {
+	a := head[0].is
+	if partial(a) && !b.there {
+		return &decision{is: a, no: b.decide([][]answer{head[1:]}, known)}
+	}
+	d := b.last[a]
+	if d == nil {
+		d = &decision{is: a}
+		b.last[a] = d
+	}
+	return d
 }
 
 // ask makes the question of the first answer that most others wait for as well.

@@ -311,6 +311,18 @@ func (x *finder) settle() {
 	}
 }
 
+// inMemory is what was found, with every use of the pointer as one that needs memory.
+func (x *found) inMemory() *found {
+	y := *x
+	y.graph = flow.NewGraph(x.f) // the other's lacks what merged tests do not need
+	for _, l := range x.loads {
+		y.escaped |= l.sites
+	}
+	y.loads = nil
+	y.spread()
+	return &y
+}
+
 // spread closes the set of escaped calls over the instructions that carry the
 // pointer of several: one that stays for one call must have a pointer from all.
 func (x *found) spread() {

@@ -67,8 +67,34 @@ type read struct {
 // and 64 of them would fill the stack.
 const maxWords = 64
 
-// makePlan decides everything about f but the instructions.
+// makePlan decides everything about f but the instructions. The struct is built once,
+// in memory, where the loads are so many that this pays.
 func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (*plan, error) {
+	p := newPlan(u, x, t, ds, ts)
+	if err := p.readLoads(); err != nil {
+		return nil, err
+	}
+	d := p.demand()
+	if p.fuse(d) {
+		d = p.demand()
+	}
+	often := p.loadsAgain()
+	if often == once || !p.mayCopy() {
+		return p.finish(d)
+	}
+	q := newPlan(u, x.inMemory(), t, ds, ts)
+	copied, refused := q.finish(q.demand())
+	if often == manyTimes && refused == nil {
+		return copied, nil
+	}
+	inPlace, err := p.finish(d)
+	if refused == nil && (err != nil || copied.price() < inPlace.price()) {
+		return copied, nil
+	}
+	return inPlace, err
+}
+
+func newPlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) *plan {
 	n := len(x.f.Insns)
 	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts,
 		callAt: make([]bool, n), gone: make([]bool, n), reads: make([]*read, n), tests: make([]*test, n),
@@ -77,17 +103,11 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 		p.callAt[c.insn] = true
 	}
 	p.dropMoves()
-	if err := p.readLoads(); err != nil {
-		return nil, err
-	}
-	d := p.demand()
-	if p.fuse(d) {
-		d = p.demand()
-	}
-	if p.copyPays() {
-		p.copyAll()
-		d = p.demand()
-	}
+	return p
+}
+
+// finish decides what is left when it is clear which loads and tests are replaced.
+func (p *plan) finish(d *flow.Demand) (*plan, error) {
 	p.liveRegisters(d)
 	p.hints = p.hintsInUse()
 	p.crowded = len(p.hints) > manyHints
@@ -98,7 +118,7 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 		return nil, refuse(p.f, p.calls[0].insn, "read fewer hints in this function",
 			"the hints that are read here take %d words of the descriptor, and no more than %d can be kept", len(p.words), maxWords)
 	}
-	if err := t.reach.when(p); err != nil {
+	if err := p.t.reach.when(p); err != nil {
 		return nil, err
 	}
 	return p.cheapest()
@@ -136,6 +156,19 @@ func (p *plan) settled(sinks []bool) *plan {
 	return &q
 }
 
+// manyHints is how many different hints a function may read before it is
+// crowded.
+const manyHints = 8
+
+// repeated says how often a function loads the same hints.
+type repeated int
+
+const (
+	once      repeated = iota
+	again              // some of them more than once
+	manyTimes          // each so often that a kernel's verifier would have too many ways to follow
+)
+
 // A function that reads its hints more than readsPerHint times each on average,
 // and more than fewReads times in all, copies the struct in small pieces:
 // computing every piece from the descriptor would be long, and too much for the
@@ -145,46 +178,41 @@ const (
 	fewReads     = 12
 )
 
-// manyHints is how many different hints a function may read before it is
-// crowded.
-const manyHints = 8
-
-// copyPays tells whether to build the struct once, in memory, and leave the
-// loads as they are. A branch on a presence bit is one more read; one on a value
-// is as long as on the struct in memory, or shorter.
-func (p *plan) copyPays() bool {
-	reads, hints := 0, map[*layouts.Hint]bool{}
+// loadsAgain looks for hints that are read more than once. A branch on a presence bit
+// is one more read; one on a value is as long as on the struct in memory, or shorter.
+func (p *plan) loadsAgain() repeated {
+	reads, loads, hints := 0, 0, map[*layouts.Hint]int{}
 	for i := range p.f.Insns {
 		if r := p.reads[i]; r != nil {
 			for _, pt := range r.parts {
 				reads++
-				hints[pt.hint] = true
+				hints[pt.hint]++
+				loads = max(loads, hints[pt.hint])
 			}
 		}
+	}
+	for i := range p.f.Insns {
 		if t := p.tests[i]; t != nil {
 			for _, a := range t.asks {
 				if !a.value {
 					reads++
-					hints[a.hint] = true
+					hints[a.hint]++
 				}
 			}
 		}
 	}
-	return reads > readsPerHint*len(hints) && reads > fewReads && p.flavoured() == nil &&
-		p.depth+int(p.main.size)+8*len(hints) <= maxStack
+	switch {
+	case reads > readsPerHint*len(hints) && reads > fewReads:
+		return manyTimes
+	case loads > 1:
+		return again
+	}
+	return once
 }
 
-// copyAll treats every use of the pointer as one that needs memory.
-func (p *plan) copyAll() {
-	for _, l := range p.loads {
-		p.escaped |= l.sites
-	}
-	p.loads = nil
-	p.spread()
-	clear(p.gone)
-	clear(p.reads)
-	clear(p.tests)
-	p.dropMoves()
+// mayCopy tells whether the struct can be built in memory.
+func (p *plan) mayCopy() bool {
+	return p.flavoured() == nil && p.depth+int(p.main.size)+8*len(p.hintsInUse()) <= maxStack
 }
 
 // dropMoves drops the instructions that only carry a pointer which no longer
