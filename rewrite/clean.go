@@ -28,6 +28,9 @@ func (j *job) clean() error {
 			c.thread(0)
 			c.drop()
 		}
+		for n := 0; n < maxRounds && c.dropMoves(); n++ {
+			c.drop()
+		}
 		for n := 0; n < maxRounds && c.threadOn(); n++ { // what goes brings other places nearer
 			c.drop()
 		}

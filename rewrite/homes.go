@@ -92,7 +92,7 @@ func (p *plan) spent(i int, d *decision) uint64 {
 			if c.field != nil {
 				besides.field(c.field)
 			} else if seen[c.word] {
-				besides[c.word.index] = 1
+				besides[c.word.index] |= c.word.mask
 			} else {
 				seen[c.word] = true
 			}
@@ -100,7 +100,7 @@ func (p *plan) spent(i int, d *decision) uint64 {
 	}
 	spent := p.uses[i] &^ p.alive[i]
 	for w := range p.words {
-		if besides[p.words[w].index] != 0 {
+		if besides[p.words[w].index]&p.words[w].mask != 0 {
 			spent &^= 1 << w
 		}
 	}

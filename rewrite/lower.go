@@ -359,7 +359,7 @@ func (e *emitter) value(dst asm.Register, h *layouts.Hint, a *layouts.Alternativ
 	case a.Map == nil && len(a.Convert) == 0 && len(a.From.Bits) == 1 && !swap:
 		r := a.From.Bits[0]
 		if width := min(r.MSB-r.LSB+1-s.low, s.width); width > 0 {
-			w := e.p.wordOf(r.Word)
+			w := e.p.wordOf(r)
 			e.take(dst, w, r.LSB+s.low-w.low, width)
 		} else {
 			e.op(asm.Mov.Imm(dst, 0))
@@ -389,7 +389,7 @@ func (e *emitter) value(dst asm.Register, h *layouts.Hint, a *layouts.Alternativ
 // field joins the bits of a field.
 func (e *emitter) field(dst asm.Register, f *layouts.Field) {
 	for k, r := range f.Bits {
-		w, width := e.p.wordOf(r.Word), r.MSB-r.LSB+1
+		w, width := e.p.wordOf(r), r.MSB-r.LSB+1
 		if k == 0 {
 			e.take(dst, w, r.LSB-w.low, width)
 			continue
@@ -533,7 +533,7 @@ func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap
 // is not known to be 0.
 func (e *emitter) swapped(f *layouts.Field) bool {
 	for _, r := range f.Bits {
-		w := e.p.wordOf(r.Word)
+		w := e.p.wordOf(r)
 		s := e.p.t.desc.StateOf(r.Word)
 		if (w.swap || s != nil && e.p.t.swaps(s.At.Int)) && r.MSB-w.low+1 == w.size*8 {
 			return true

@@ -48,12 +48,12 @@ func (p *plan) compile(conds []layouts.Condition) []comparison {
 		case ok:
 			for k := len(f.Bits) - 1; k >= 0; k-- {
 				r := f.Bits[k]
-				n, w := r.MSB-r.LSB+1, p.wordOf(r.Word)
+				n, w := r.MSB-r.LSB+1, p.wordOf(r)
 				want(w, (mask&ones(n))<<(r.LSB-w.low), (value&ones(n))<<(r.LSB-w.low))
 				mask, value = shifted(mask, -n), shifted(value, -n)
 			}
 		case someBit(c):
-			w := p.wordOf(f.Bits[0].Word)
+			w := p.wordOf(f.Bits[0])
 			some := comparison{word: w, any: true}
 			for _, r := range f.Bits {
 				some.mask |= ones(r.MSB-r.LSB+1) << (r.LSB - w.low)

@@ -1,8 +1,10 @@
 package rewrite
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"sort"
 
 	"github.com/cilium/ebpf/asm"
@@ -14,10 +16,11 @@ import (
 // access that covers all the bits it uses of one of the layout's words. It is
 // read once, where hintjit_rx is called, and kept.
 type word struct {
-	index int // in the descriptor, in units of the layout's word
-	off   int // bytes from the descriptor's start
-	size  int // bytes of the access: 1, 2, 4 or 8
-	low   int // the word's bit that is bit 0 of the access
+	index int    // in the descriptor, in units of the layout's word
+	off   int    // bytes from the descriptor's start
+	size  int    // bytes of the access: 1, 2, 4 or 8
+	low   int    // the word's bit that is bit 0 of the access
+	mask  uint64 // the word's bits that are looked at here
 	swap  bool
 	home  home
 	// passing: it is looked at where it is fetched and not kept. It holds
@@ -37,7 +40,7 @@ type need map[int]uint64 // word index -> bits
 
 func (n need) field(f *layouts.Field) {
 	for _, r := range f.Bits {
-		n[r.Word] |= ones(r.MSB-r.LSB+1) << r.LSB
+		n[r.Word] |= maskOf(r)
 	}
 }
 
@@ -98,7 +101,7 @@ func (n need) alternative(a *layouts.Alternative) {
 
 // cut chooses the access for the bits in mask of word index.
 func (t *target) cut(index int, mask uint64) word {
-	w := word{index: index, size: 1}
+	w := word{index: index, size: 1, mask: mask}
 	if s := t.desc.StateOf(index); s != nil {
 		return t.reach.(*walkReach).cut(w, s)
 	}
@@ -177,23 +180,111 @@ func (p *plan) chooseWords() {
 	}
 	passing := need{}
 	passing.conditions(p.first)
+	apart := p.apart(total)
+	for _, r := range apart {
+		total[r.Word] &^= maskOf(r)
+		p.words = append(p.words, p.t.cut(r.Word, maskOf(r)))
+	}
 	for index, mask := range total {
-		p.words = append(p.words, p.t.cut(index, mask))
+		if mask != 0 {
+			p.words = append(p.words, p.t.cut(index, mask))
+		}
 	}
 	for index, mask := range passing {
 		w := p.t.cut(index, mask)
 		w.passing = true
 		p.words = append(p.words, w)
 	}
-	sort.Slice(p.words, func(a, b int) bool { return p.words[a].index < p.words[b].index })
+	slices.SortFunc(p.words, func(a, b word) int { return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(a.mask, b.mask)) })
 	for i, n := range each {
 		for w := range p.words {
-			if n[p.words[w].index] != 0 {
+			if n[p.words[w].index]&p.words[w].mask != 0 {
 				p.uses[i] |= 1 << w
 			}
 		}
 	}
 }
+
+// maxApart is how many words a function may keep for values to be read apart: those
+// that registers are there for without a thought.
+const maxApart = 4
+
+// apart lists values that are best read by themselves: they lie in a word that is read
+// for other things as well, where an access of their own size fits, and are then there
+// without a shift or a mask. It takes a load more, which a walk does not have.
+func (p *plan) apart(total need) (out []layouts.BitRange) {
+	if _, walks := p.t.reach.(*walkReach); walks {
+		return nil
+	}
+	l := looks{asked: need{}, values: map[layouts.BitRange]bool{}}
+	l.asked.conditions(p.t.desc.Ready)
+	for i := range p.f.Insns {
+		if t := p.tests[i]; t != nil {
+			l.add(t.how, false)
+		}
+		if r := p.reads[i]; r != nil {
+			for k, d := range r.how {
+				l.add(d, !r.parts[k].has)
+			}
+		}
+	}
+	if p.copies {
+		for h := range p.hints {
+			l.add(ofHint(h, nil, false), true)
+		}
+	}
+	for r := range l.values {
+		if maskOf(r) != total[r.Word] && l.alone(r, p.t.desc.Word.Bits) {
+			out = append(out, r)
+		}
+	}
+	if len(total)+len(out) > maxApart {
+		return nil
+	}
+	return out
+}
+
+// looks are what a function does with the bits of the descriptor.
+type looks struct {
+	asked  need // bits that conditions are on
+	values map[layouts.BitRange]bool
+}
+
+// add adds what a decision asks and, with value, what it comes to.
+func (l *looks) add(d *decision, value bool) {
+	l.asked.decision(d, false)
+	d.visit(func(d *decision) {
+		if d.is == nil || d.is.From == nil || !value {
+			return
+		}
+		for _, r := range d.is.From.Bits {
+			l.values[r] = true
+		}
+		for _, c := range d.is.Convert {
+			if c.With != nil {
+				l.asked.field(c.With)
+			}
+		}
+	})
+}
+
+// alone tells whether an access of its own reads those bits of a word, and nothing else
+// is made of a part of them.
+func (l *looks) alone(r layouts.BitRange, word int) bool {
+	switch n := r.MSB - r.LSB + 1; {
+	case n != 8 && n != 16 && n != 32, r.LSB%n != 0, n == word, l.asked[r.Word]&maskOf(r) != 0:
+		return false
+	}
+	for o := range l.values {
+		if o != r && o.Word == r.Word && maskOf(o)&maskOf(r) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// maskOf is the bits of a range, in its word.
+func maskOf(r layouts.BitRange) uint64 { return ones(r.MSB-r.LSB+1) << r.LSB }
 
 // splitReady decides which of the descriptor's ready conditions are tested once,
 // where it is fetched: those on words that are read for nothing else. A
@@ -290,9 +381,12 @@ func (p *plan) sunkAt(i int) uint64 {
 	return p.sunk[i]
 }
 
-// wordOf returns the kept word that holds the layout's word index.
-func (p *plan) wordOf(index int) *word {
-	i := sort.Search(len(p.words), func(i int) bool { return p.words[i].index >= index })
+// wordOf returns the kept word that holds bits of the layout's.
+func (p *plan) wordOf(r layouts.BitRange) *word {
+	i := sort.Search(len(p.words), func(i int) bool { return p.words[i].index >= r.Word })
+	for p.words[i].mask>>r.LSB&1 == 0 {
+		i++
+	}
 	return &p.words[i]
 }
 

@@ -132,14 +132,19 @@ func (s *output) mergeRegister(r asm.Register, o *output) bool {
 	return changed
 }
 
-// written follows an instruction of the program that writes registers. What was
-// saved of them is of an old value now, and an address that inserted code had is
-// of no more use: it fetches at one place.
-func (s *output) written(set regset) {
+// left follows an instruction of the program after which inserted code may no longer
+// use the addresses it had: a call, which may move or end what they point to, or a
+// store, which may be to there.
+func (s *output) left() {
 	if s.reach {
 		s.drop(holding.isReach)
 		s.reach, s.tested = false, 0
 	}
+}
+
+// written follows an instruction of the program that writes registers. What was
+// saved of them is of an old value now.
+func (s *output) written(set regset) {
 	if old := set & s.saved; old != 0 {
 		s.drop(func(h holding) bool { return h.kind == own && old.has(asm.Register(h.n)) })
 		s.saved &^= old

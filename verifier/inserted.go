@@ -104,6 +104,9 @@ func (w *rewritten) step(s *output, i int) {
 	set := writes(in) | clobbers(in)
 	fixed := in.OpCode.Class().IsALU() && in.CORE == nil && w.reads(in)&^s.fixed == 0
 	if in.Origin >= 0 {
+		if in.IsCall() || in.OpCode.Class().IsStore() {
+			s.left()
+		}
 		s.written(set)
 	} else {
 		w.insert(s, i)

@@ -242,7 +242,7 @@ var insertedTests = []struct {
 		want: []string{"main: instruction 1: descriptor load: LdXMemW at r7+0 reads through r7 of the program"},
 	},
 	{
-		name: "after the walk is over", text: "-call rx" + castAndView + "r6 = 1\n+r0 = *(u64 *)(r0 + 8)\nexit",
+		name: "after the walk is over", text: "-call rx" + castAndView + "*(u64 *)(r10 - 8) = r6\n+r0 = *(u64 *)(r0 + 8)\nexit",
 		want: []string{"main: instruction 6: descriptor load: LdXMemDW at r0+8 reads what is not known to belong to the descriptor"},
 	},
 	{
