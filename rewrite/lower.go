@@ -366,9 +366,10 @@ func (e *emitter) value(dst asm.Register, h *layouts.Hint, a *layouts.Alternativ
 		}
 		return
 	}
-	e.field(dst, a.From)
 	most := ones(a.From.Width()) // the highest value dst may have
-	if a.Map != nil {
+	if a.Map == nil {
+		e.field(dst, a.From)
+	} else {
 		most = e.lookup(dst, a.From, a.Map, absent)
 	}
 	for _, c := range a.Convert {
@@ -491,19 +492,44 @@ func (e *emitter) network(dst asm.Register, size int) (most uint64) {
 	return ones(size * 8)
 }
 
-// lookup translates the number in dst through a table of the unit. An entry of
+// scaled makes dst a field, shifted left by n.
+func (e *emitter) scaled(dst asm.Register, f *layouts.Field, n int) {
+	r := f.Bits[0]
+	w := e.p.wordOf(r)
+	low, width := r.LSB-w.low, r.MSB-r.LSB+1
+	if n == 0 || len(f.Bits) > 1 || low == 0 || width+n > 31 {
+		e.field(dst, f)
+		if n > 0 {
+			e.op(asm.LSh.Imm(dst, int32(n)))
+		}
+		return
+	}
+	e.copyTo(dst, w, 0, 64)
+	switch {
+	case low > n:
+		e.op(asm.RSh.Imm(dst, int32(low-n)))
+	case low < n:
+		e.op(asm.LSh.Imm(dst, int32(n-low)))
+	}
+	e.op(asm.And.Imm(dst, int32(ones(width)<<n)))
+}
+
+// lookup makes dst what a table of the unit translates a field to. An entry of
 // 0 says that there is no translation, unless every number has one; a map that
 // has 0 among its values is stored higher (table.bias).
 func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap, absent int) (most uint64) {
 	tab := e.p.tables.of(m, f.Width())
+	scale := bits.TrailingZeros(uint(tab.size))
+	e.scaled(dst, f, scale)
 	if !tab.bounded && e.swapped(f) {
-		e.keepLow(dst, f.Width())
+		e.keepLow(dst, f.Width()+scale)
 	}
+	last := int32(tab.entries-1) << scale
 	if tab.bounded && !e.zeroes {
-		e.ifImm(asm.JGT, dst, int32(tab.entries-1), absent)
+		e.ifImm(asm.JGT, dst, last, absent)
 	} else if tab.bounded {
 		within := e.label()
-		e.ifImm(asm.JLE, dst, int32(tab.entries-1), within)
+		e.ifImm(asm.JLE, dst, last, within)
 		e.op(asm.Mov.Imm(dst, 0))
 		e.goTo(absent)
 		e.at(within)
@@ -512,9 +538,6 @@ func (e *emitter) lookup(dst asm.Register, f *layouts.Field, m *layouts.ValueMap
 	lea := code.New(asm.Instruction{OpCode: asm.LoadImmOp(asm.DWord), Dst: t, Src: asm.PseudoMapValue})
 	lea.Ref = code.Ref{Kind: code.RefTable, Index: int32(tab.index)}
 	e.code = append(e.code, lea)
-	if tab.size > 1 {
-		e.op(asm.LSh.Imm(dst, int32(bits.TrailingZeros(uint(tab.size)))))
-	}
 	e.op(asm.Add.Reg(t, dst))
 	e.op(asm.LoadMem(dst, t, 0, sizeOf(tab.size)))
 	free()
