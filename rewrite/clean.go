@@ -40,7 +40,7 @@ func (j *job) clean() error {
 
 // drop drops what is of no use, and what had been of use for that only.
 func (c *cleaner) drop() {
-	for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDead()); n++ {
+	for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDecided() || c.dropDead()); n++ {
 	}
 }
 
@@ -154,17 +154,22 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 func (c *cleaner) thread(sets int) {
 	g, d := c.graph(), c.demand(nil)
 	edit := code.NewEdit(c.f)
-	known := c.propagate()
+	known, at := c.propagate(), c.shown()
 	for _, b := range g.Order {
 		i := g.Blocks[b].End - 1
 		br := &c.f.Insns[i]
-		if br.Origin >= 0 || !br.IsBranch() || br.IsGoto() || i+1 >= len(c.f.Insns) {
+		if br.Origin >= 0 || !br.IsBranch() || i+1 >= len(c.f.Insns) {
 			continue
 		}
-		k := known[b]
+		k, s := known[b], at[b]
 		c.follow(&k, g.Blocks[b].Start, i)
-		if w := c.way(br, k); w != nil && distance(i, w.to) <= maxBranch {
-			c.retarget(i, w, d.Start(g.Of[w.to]), d.Start(g.Of[i+1]), sets, edit)
+		c.show(&s, b, g.Of[br.Target])
+		if w := c.way(i, k, s); w != nil && distance(i, w.to) <= maxBranch {
+			var next flow.Bits
+			if !br.IsGoto() {
+				next = d.Start(g.Of[i+1])
+			}
+			c.retarget(i, w, d.Start(g.Of[w.to]), next, sets, edit)
 		}
 	}
 	c.apply(edit)
@@ -231,19 +236,26 @@ type way struct {
 // maxWay bounds how far thread looks along one way.
 const maxWay = 64
 
-// way walks from the target of a branch while what it meets is known, through one
-// comparison at least.
-func (c *cleaner) way(br *code.Insn, k constants) *way {
+// way walks from the target of the branch at i while it is known where it goes on,
+// through one comparison at least.
+func (c *cleaner) way(i int, k constants, s shown) *way {
 	var found *way
 	var sets registers
-	at := br.Target
-	for n := 0; n < maxWay; n++ {
+	from, at := int32(i), c.f.Insns[i].Target
+	for n := 0; n < maxWay && int(at) < len(c.f.Insns); n++ {
+		if g := c.graph(); g.Blocks[g.Of[at]].Start == int(at) && g.Back(g.Of[from], g.Of[at]) {
+			s = begin(g.Of[at])
+		}
 		in := &c.f.Insns[at]
+		from = at
 		switch {
 		case in.IsGoto():
 			at = in.Target
-		case in.IsBranch():
+		case compares(in):
 			taken, ok := k.branch(in)
+			if !ok {
+				taken, ok = s.branch(in)
+			}
 			if !ok {
 				return found
 			}
@@ -251,14 +263,14 @@ func (c *cleaner) way(br *code.Insn, k constants) *way {
 				at = in.Target
 			}
 			found = &way{at, sets, k}
-		default:
+		case in.OpCode.Class().IsALU():
 			if !k.step(in) {
-				return found
+				k.known &^= regset(in.Dst)
 			}
+			s.step(int(at), in)
 			sets |= regset(in.Dst)
 			at++
-		}
-		if int(at) >= len(c.f.Insns) {
+		default:
 			return found
 		}
 	}
@@ -281,8 +293,8 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit 
 			continue
 		}
 		v := w.k.value[r]
-		operand := br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r
-		if next[r] != 0 || operand || v > maxMask || len(movs) == sets {
+		operand := compares(br) && (br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r)
+		if !w.k.known.has(r) || next[r] != 0 || operand || v > maxMask || len(movs) == sets {
 			return
 		}
 		mov := code.New(asm.Mov.Imm(r, int32(v)))
