@@ -249,14 +249,14 @@ func (e *emitter) zeroStack(off int) {
 	e.op(asm.Instruction{OpCode: op, Dst: asm.R10, Offset: int16(off)})
 }
 
-// bring loads a word from the descriptor at base and puts it into its home, in
+// bring loads a word from the descriptor at base + at and puts it into its home, in
 // the machine's byte order. through may be overwritten.
-func (e *emitter) bring(w *word, base, through asm.Register) {
+func (e *emitter) bring(w *word, base asm.Register, at int, through asm.Register) {
 	r := through
 	if w.home.slot == 0 {
 		r = w.home.reg
 	}
-	e.op(asm.LoadMem(r, base, int16(w.off), sizeOf(w.size)))
+	e.op(asm.LoadMem(r, base, int16(at+w.off), sizeOf(w.size)))
 	if w.swap {
 		e.op(e.swap(r, w.size))
 	}

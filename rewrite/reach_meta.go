@@ -53,36 +53,40 @@ func (metaReach) allows(t *target, _ *code.Unit) verifier.Reach {
 
 // fetch compares the descriptor's end with the packet's start before it reads:
 // a driver without metadata support sets data_meta past data, and so has none
-// either.
+// either. The words are read from the end, backwards.
 func (metaReach) fetch(e *emitter, words uint64, keep registers) {
 	e.each(words, func(w *word) { e.avoid |= w.home.register() })
 	keep |= e.avoid
 	ctx := e.context.reg
+	need := 2 // and one to compare in
+	if len(e.p.first) > 0 {
+		need++
+	}
 	temps := e.scratch(keep | e.context.register())
-	reuse := e.context.slot == 0 && !keep.has(ctx) && (!e.p.results.has(ctx) || len(temps) < 3)
+	reuse := e.context.slot == 0 && !keep.has(ctx) && (!e.p.results.has(ctx) || len(temps) < need)
 	e.avoid |= e.context.register()
-	for e.lent = regset(temps...); len(temps) < 2 || len(temps) < 3 && !reuse; {
+	for e.lent = regset(temps...); len(temps) < need-1 || len(temps) < need && !reuse; {
 		r, _ := e.temp()
 		temps = append(temps, r)
 	}
 	e.lent = 0
 	if reuse { // it is the context's last use
-		temps = slices.Insert(temps, 2, ctx)
+		temps = slices.Insert(temps, 1, ctx)
 	}
-	end, limit, start := temps[0], temps[1], temps[2]
+	packet, end := temps[0], temps[1]
 	if e.context.slot != 0 {
-		ctx = start
+		ctx = end
 		e.get(e.context, ctx)
 	}
-	e.op(asm.LoadMem(end, ctx, mdData, asm.Word))
-	e.op(asm.LoadMem(start, ctx, mdDataMeta, asm.Word))
-	e.op(asm.Mov.Reg(limit, start))
-	e.op(asm.Add.Imm(limit, int32(e.p.t.desc.Size)))
+	size := e.p.t.desc.Size
+	e.op(asm.LoadMem(packet, ctx, mdData, asm.Word))
+	e.op(asm.LoadMem(end, ctx, mdDataMeta, asm.Word))
+	e.op(asm.Add.Imm(end, int32(size)))
 	e.each(words, func(w *word) { e.clear(w) })
 	none := e.label()
-	e.ifReg(asm.JGT, limit, end, none)
-	e.free, e.avoid = regset(end), e.avoid|regset(start, limit) // and limit is what words pass through
-	e.testReady(start, limit, none)
-	e.each(words, func(w *word) { e.bring(w, start, limit) })
+	e.ifReg(asm.JGT, end, packet, none)
+	e.free, e.avoid = regset(temps[2:need]...), e.avoid|regset(packet, end) // and packet is what words pass through
+	e.testReady(end, -size, packet, none)
+	e.each(words, func(w *word) { e.bring(w, end, -size, packet) })
 	e.at(none)
 }

@@ -122,8 +122,8 @@ func (c comparison) split() (out []comparison) {
 }
 
 // testReady goes to fail unless the conditions hold that are tested once, on
-// words which are looked at in passing.
-func (e *emitter) testReady(base, through asm.Register, fail int) {
+// words of the descriptor at base + at which are looked at in passing.
+func (e *emitter) testReady(base asm.Register, at int, through asm.Register, fail int) {
 	var here *word
 	all := e.p.compile(e.p.first)
 	for i, c := range all {
@@ -131,7 +131,7 @@ func (e *emitter) testReady(base, through asm.Register, fail int) {
 		if c.word != here {
 			here = c.word
 			here.home = home{reg: through, placed: true}
-			e.bring(here, base, through)
+			e.bring(here, base, at, through)
 		}
 		e.compare(&c, fail, false)
 	}
