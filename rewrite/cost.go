@@ -180,7 +180,14 @@ func (p *plan) givesUp(b int32) bool {
 }
 
 // price is what the function costs.
-func (p *plan) price() (sum float64) {
+func (p *plan) price() float64 {
+	if p.priced == 0 {
+		p.priced = p.sum()
+	}
+	return p.priced
+}
+
+func (p *plan) sum() (sum float64) {
 	freq := p.often()
 	for i := range p.f.Insns {
 		if !p.gone[i] && p.reads[i] == nil && p.tests[i] == nil {

@@ -67,10 +67,13 @@ type decider struct {
 
 // maxQuestions bounds a decision. Alternatives which share some of their conditions
 // and not others could lead to as many as there are combinations.
-const maxQuestions = 64
+const maxQuestions = 32
 
 // decisionOf makes the decision of asks that all have to hold.
 func decisionOf(asks [][]answer, held []layouts.Condition, there bool) *decision {
+	if d := inARow(asks); len(held) == 0 && !there && d != nil {
+		return d
+	}
 	b := newDecider(there, false)
 	given, known := asks, []layouts.Condition(nil)
 	for _, c := range held {
@@ -83,6 +86,30 @@ func decisionOf(asks [][]answer, held []layouts.Condition, there bool) *decision
 		d = b.decide(asks, nil)
 	}
 	return d
+}
+
+// inARow is the decision of asks with one answer each, which are one conjunction of
+// conditions on a field each; nil: they are not.
+func inARow(asks [][]answer) *decision {
+	var when []layouts.Condition
+	d := holding
+	for _, as := range asks {
+		if len(as) != 1 || !as[0].holds {
+			return nil
+		}
+		for _, c := range as[0].when {
+			if slices.ContainsFunc(when, func(o layouts.Condition) bool { return o.Field == c.Field }) {
+				return nil
+			}
+			when = append(when, c)
+		}
+		if a := as[0].is; a != nil && partial(a) {
+			d = &decision{is: a, no: none}
+		} else if a != nil {
+			d = &decision{is: a}
+		}
+	}
+	return first(when, d)
 }
 
 func newDecider(there, plain bool) *decider {
@@ -141,11 +168,10 @@ func (b *decider) ask(asks [][]answer, known []layouts.Condition) *decision {
 	if d := b.made[key]; d != nil {
 		return d
 	}
-	b.questions++
-	d := &decision{ask: b.best(asks)}
-	if b.questions > maxQuestions && !b.plain {
-		return d // is not used
+	if b.questions++; b.questions > maxQuestions && !b.plain {
+		return none // what is made now is not used
 	}
+	d := &decision{ask: b.best(asks)}
 	opposite := d.ask
 	opposite.Not = !d.ask.Not
 	d.yes = b.after(asks, known, d.ask)
@@ -242,16 +268,19 @@ func (b *decider) given(asks [][]answer, known []layouts.Condition, f *layouts.F
 
 // remaining is what a conjunction still asks; false: it can not hold.
 func remaining(when []layouts.Condition, known *layouts.Condition) (out []layouts.Condition, possible bool) {
+	about := func(c layouts.Condition) bool { return c.Field == known.Field }
+	if !slices.ContainsFunc(when, about) {
+		return when, true
+	}
+	out = make([]layouts.Condition, 0, len(when)-1)
 	for i := range when {
 		c := when[i]
 		opposite := c
 		opposite.Not = !c.Not
 		switch {
-		case c.Field != known.Field:
-			out = append(out, c)
-		case implies(known, &opposite):
+		case about(c) && implies(known, &opposite):
 			return nil, false
-		case !implies(known, &c):
+		case !about(c) || !implies(known, &c):
 			out = append(out, c)
 		}
 	}

@@ -52,7 +52,8 @@ type plan struct {
 	borrowed int                    // slots for registers saved on the stack for a while, and the like
 	short    bool                   // a piece of code found no register
 	tables   *tables
-	bottom   int // bytes of stack in use, the program's and ours
+	bottom   int     // bytes of stack in use, the program's and ours
+	priced   float64 // what it costs, 0: not asked yet
 }
 
 // read is one load through the hint pointer and what is left to compute of it.
