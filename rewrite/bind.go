@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -126,15 +127,21 @@ var typed = map[string]bool{"xdp_buff": true, "xdp_rxq_info": true, "net_device"
 // that is all a record needs to find it by name.
 type portable struct {
 	big     bool
-	structs map[string]*btf.Struct
+	structs map[asked]*btf.Struct
 	enums   map[string]*btf.Enum
+}
+
+// asked is a member and how it is read.
+type asked struct {
+	typ, path string
+	form      layouts.Integer
 }
 
 // ownFlavour tells the structs that are made here from the program's.
 const ownFlavour = flavour + "walk"
 
 func (p *portable) record(kind code.COREKind, m layouts.Member, form layouts.Integer) *code.CORE {
-	key := fmt.Sprintf("%v %+v", m, form)
+	key := asked{m.Type, strings.Join(m.Path, "."), form}
 	s := p.structs[key]
 	if s == nil {
 		s = &btf.Struct{Name: m.Type + ownFlavour, Size: 8}

@@ -103,7 +103,7 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 		}
 	}
 	if opts.Kernel == nil {
-		r.bind = &portable{big: big, structs: map[string]*btf.Struct{}, enums: map[string]*btf.Enum{}}
+		r.bind = &portable{big: big, structs: map[asked]*btf.Struct{}, enums: map[string]*btf.Enum{}}
 		for _, w := range walks {
 			r.ways = append(r.ways, &route{Walk: w})
 		}
@@ -112,7 +112,7 @@ func newWalk(t *target, u *code.Unit, opts Options) (*walkReach, error) {
 		return nil, err
 	} else if !opts.atOnce {
 		carrier := layouts.Member{Type: r.bind.(*known).ptr.Type}
-		r.fingerprint = (&portable{structs: map[string]*btf.Struct{}}).record(code.TypeIDTarget, carrier, layouts.Integer{})
+		r.fingerprint = (&portable{structs: map[asked]*btf.Struct{}}).record(code.TypeIDTarget, carrier, layouts.Integer{})
 		r.nowhere = extern(u, "hintjit_rewritten_for_another_kernel", weak)
 	}
 	r.cast, r.rdonly = extern(u, "bpf_cast_to_kern_ctx", ""), extern(u, "bpf_rdonly_cast", "")
