@@ -21,15 +21,17 @@ func (j *job) clean() error {
 		}
 		c := cleaner{u: j.u, f: j.u.Funcs[f]}
 		was, way := c.f.Insns, c.longestWay()
-		c.thread(maxSets)
+		c.thread(maxSets, false)
 		c.drop()
 		if len(c.f.Insns) > len(was) || c.longestWay() > way {
 			c.f.Insns, c.g = was, nil
-			c.thread(0)
+			c.thread(0, false)
 			c.drop()
 		}
 		for n := 0; n < maxRounds && c.dropMoves(); n++ {
 			c.drop()
+		}
+		for n := 0; n < maxRounds && c.land(); n++ {
 		}
 		for n := 0; n < maxRounds && c.threadOn(); n++ { // what goes brings other places nearer
 			c.drop()
@@ -42,6 +44,21 @@ func (j *job) clean() error {
 func (c *cleaner) drop() {
 	for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDecided() || c.dropDead()); n++ {
 	}
+}
+
+// land sends branches to where they lead in the end by a place behind the function
+// that sets what is set on the way, if that is shorter for the others and no longer in
+// all.
+func (c *cleaner) land() bool {
+	was, way := c.f.Insns, c.longestWay()
+	if c.thread(maxSets, true) {
+		c.drop()
+		if len(c.f.Insns) <= len(was) && c.longestWay() < way {
+			return true
+		}
+	}
+	c.f.Insns, c.g = was, nil
+	return false
 }
 
 // longestWay is the instructions on the longest way through a function that takes
@@ -150,15 +167,15 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 // thread sends the branch that finds no descriptor straight to where the
 // program deals with an absent hint: on that way every word is 0, and the
 // comparisons after it are decided. So many constants are set before a branch at the
-// most.
-func (c *cleaner) thread(sets int) {
+// most, or else where it lands.
+func (c *cleaner) thread(sets int, land bool) bool {
 	g, d := c.graph(), c.demand(nil)
 	edit := code.NewEdit(c.f)
 	known, at := c.propagate(), c.shown()
 	for _, b := range g.Order {
 		i := g.Blocks[b].End - 1
 		br := &c.f.Insns[i]
-		if br.Origin >= 0 || !br.IsBranch() || i+1 >= len(c.f.Insns) {
+		if br.Origin >= 0 || !br.IsBranch() || i+1 >= len(g.Of) {
 			continue
 		}
 		k, s := known[b], at[b]
@@ -169,10 +186,13 @@ func (c *cleaner) thread(sets int) {
 			if !br.IsGoto() {
 				next = d.Start(g.Of[i+1])
 			}
-			c.retarget(i, w, d.Start(g.Of[w.to]), next, sets, edit)
+			there := d.Start(g.Of[w.to])
+			if !c.retarget(i, w, there, next, sets, edit) && land {
+				c.landing(i, w, there, sets, edit)
+			}
 		}
 	}
-	c.apply(edit)
+	return c.apply(edit)
 }
 
 // threadOn sends branches past gotos, when all that is of no use has gone, so that no
@@ -285,24 +305,54 @@ const maxSets = 2
 // retarget redirects the branch at i when what the way sets is not looked at
 // where it ends, or can be set before the branch, that many constants, without harm
 // to the other way.
-func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit *code.Edit) {
+func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit *code.Edit) bool {
 	br := &c.f.Insns[i]
-	var movs []code.Insn
+	movs, ok := w.constants(br, there, sets)
+	if !ok {
+		return false
+	}
+	for k := range movs {
+		r := movs[k].Dst
+		operand := compares(br) && (br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r)
+		if next[r] != 0 || operand {
+			return false
+		}
+	}
+	edit.Insert(i, movs...)
+	edit.Retarget(i, w.to)
+	return true
+}
+
+// landing does so behind the function.
+func (c *cleaner) landing(i int, w *way, there flow.Bits, sets int, edit *code.Edit) {
+	br := &c.f.Insns[i]
+	movs, ok := w.constants(br, there, sets)
+	at := len(c.f.Insns)
+	if !ok || distance(i, int32(at)) > maxBranch || distance(at, w.to) > maxBranch {
+		return
+	}
+	goTo := code.Goto(w.to)
+	goTo.For = br.For
+	c.f.Insns = append(append(c.f.Insns, movs...), goTo)
+	edit.Retarget(i, int32(at))
+}
+
+// constants sets what a way sets and something looks at where it ends, for branch br;
+// false: they are no constants, or too many.
+func (w *way) constants(br *code.Insn, there flow.Bits, sets int) (movs []code.Insn, ok bool) {
 	for r := asm.R0; r <= asm.R9; r++ {
 		if !w.sets.has(r) || there[r] == 0 {
 			continue
 		}
 		v := w.k.value[r]
-		operand := compares(br) && (br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r)
-		if !w.k.known.has(r) || next[r] != 0 || operand || v > maxMask || len(movs) == sets {
-			return
+		if !w.k.known.has(r) || v > maxMask || len(movs) == sets {
+			return nil, false
 		}
 		mov := code.New(asm.Mov.Imm(r, int32(v)))
 		mov.For = br.For
 		movs = append(movs, mov)
 	}
-	edit.Insert(i, movs...)
-	edit.Retarget(i, w.to)
+	return movs, true
 }
 
 // propagate finds the constants known at the start of each block that is reached.
