@@ -151,7 +151,7 @@ func (b *decider) decide(asks [][]answer, known []layouts.Condition) *decision {
 // is comes to the first answer's alternative.
 func (b *decider) is(head []answer, known []layouts.Condition) *decision {
 	a := head[0].is
-	if partial(a) && !b.there {
+	if partial(a) && !(b.there && len(head) == 1) {
 		return &decision{is: a, no: b.decide([][]answer{head[1:]}, known)}
 	}
 	d := b.last[a]

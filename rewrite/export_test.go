@@ -70,3 +70,27 @@ func Images(r *Report) map[string][][]byte {
 	}
 	return out
 }
+
+// Decided follows the decision which alternative of a hint holds, where some conditions
+// are known to hold and perhaps that the hint is there. It returns that alternative, nil
+// for none, and what was asked on the way.
+func Decided(h *layouts.Hint, held []layouts.Condition, there bool, value func(*layouts.Field) uint64) (is *layouts.Alternative, asked []layouts.Condition) {
+	for d := ofHint(h, held, there); ; {
+		switch {
+		case d.question():
+			asked = append(asked, d.ask)
+			if d.ask.Holds(value(d.ask.Field)) {
+				d = d.yes
+			} else {
+				d = d.no
+			}
+		case d.is == nil || d.no == nil:
+			return d.is, asked
+		default:
+			if _, ok := d.is.Map.Values[value(d.is.From)]; ok {
+				return d.is, asked
+			}
+			d = d.no
+		}
+	}
+}

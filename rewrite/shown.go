@@ -96,17 +96,19 @@ func (s *shown) asks(in *code.Insn) (f fact, ok bool) {
 	if in.OpCode.Class() == asm.Jump32Class {
 		b.mask &= ones(32) << b.shift
 	}
-	f = fact{value: b.value, mask: b.mask, want: uint64(in.Constant) << b.shift}
+	k := uint64(in.Constant)
+	f = fact{value: b.value, mask: b.mask, want: k << b.shift}
 	switch in.OpCode.JumpOp() {
 	case asm.JEq:
 		f.equal = true
 	case asm.JNE:
 	case asm.JSet:
 		f.mask, f.want = f.mask&f.want, 0
+		return f, true
 	default:
 		return f, false
 	}
-	return f, f.want&^f.mask == 0 && f.want>>b.shift == uint64(in.Constant)
+	return f, f.want&^f.mask == 0 && f.want>>b.shift == k
 }
 
 // takes adds what it shows that a branch is taken, or not.
