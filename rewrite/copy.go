@@ -125,7 +125,7 @@ func (c *copier) each(hints []copied, known []layouts.Condition) {
 	for len(hints) > 0 {
 		asked, group, rest := alike(hints, known)
 		if len(group) == 1 {
-			c.either(ofHint(group[0].hint, known, false), group[0])
+			c.either(ofHint(group[0].hint, group[0].value != nil, known, false), group[0])
 		} else {
 			end := c.label()
 			c.tests(asked, end)
@@ -184,7 +184,7 @@ func (c *copier) alone(h copied) {
 		c.masked(h)
 		return
 	}
-	c.either(c.p.behindReady(-1, ofHint(h.hint, nil, false)), h)
+	c.either(c.p.behindReady(-1, ofHint(h.hint, h.value != nil, nil, false)), h)
 }
 
 // present copies a hint whose alternative a holds.

@@ -117,15 +117,25 @@ func newDecider(there, plain bool) *decider {
 		last: map[*layouts.Alternative]*decision{}}
 }
 
-// ofHint decides which of a hint's alternatives holds.
-func ofHint(h *layouts.Hint, held []layouts.Condition, there bool) *decision {
-	var answers []answer
+// ofHint decides which of a hint's alternatives holds or, without value, whether one
+// does.
+func ofHint(h *layouts.Hint, value bool, held []layouts.Condition, there bool) *decision {
+	if there && !value {
+		return &decision{is: some}
+	}
+	answers := make([]answer, len(h.Alternatives))
 	for k := range h.Alternatives {
-		is := slices.IndexFunc(h.Alternatives, h.Alternatives[k].SameValue)
-		answers = append(answers, answer{when: h.Alternatives[k].When, holds: true, is: &h.Alternatives[is]})
+		a := &h.Alternatives[k]
+		answers[k] = answer{when: a.When, holds: true, is: &h.Alternatives[slices.IndexFunc(h.Alternatives, a.SameValue)]}
+		if !value && !partial(a) {
+			answers[k].is = some
+		}
 	}
 	return decisionOf([][]answer{answers}, held, there)
 }
+
+// some stands for any alternative, where it is not asked which.
+var some = &layouts.Alternative{}
 
 func (b *decider) decide(asks [][]answer, known []layouts.Condition) *decision {
 	if len(asks) == 0 {

@@ -47,7 +47,9 @@ func TestDecision(t *testing.T) {
 				}
 				there := want != nil && rng.IntN(3) == 0
 
-				is, questions := rewrite.Decided(h, held, there, value)
+				is, _ := rewrite.Decided(h, false, held, there, value)
+				require.Equal(t, want == nil, is == nil, "%s %s %x, known: %v, there: %v", n, h.Name, desc, held, there)
+				is, questions := rewrite.Decided(h, true, held, there, value)
 				require.Equal(t, want == nil, is == nil, "%s %s %x, known: %v, there: %v", n, h.Name, desc, held, there)
 				require.True(t, is == nil || is.SameValue(*want), "%s %s %x, known: %v, there: %v", n, h.Name, desc, held, there)
 				asked += len(questions)

@@ -71,11 +71,11 @@ func Images(r *Report) map[string][][]byte {
 	return out
 }
 
-// Decided follows the decision which alternative of a hint holds, where some conditions
-// are known to hold and perhaps that the hint is there. It returns that alternative, nil
-// for none, and what was asked on the way.
-func Decided(h *layouts.Hint, held []layouts.Condition, there bool, value func(*layouts.Field) uint64) (is *layouts.Alternative, asked []layouts.Condition) {
-	for d := ofHint(h, held, there); ; {
+// Decided follows the decision which alternative of a hint holds or, without which,
+// whether one does, where some conditions are known to hold and perhaps that the hint is
+// there. It returns that alternative, or any; nil for none; and what was asked on the way.
+func Decided(h *layouts.Hint, which bool, held []layouts.Condition, there bool, value func(*layouts.Field) uint64) (is *layouts.Alternative, asked []layouts.Condition) {
+	for d := ofHint(h, which, held, there); ; {
 		switch {
 		case d.question():
 			asked = append(asked, d.ask)

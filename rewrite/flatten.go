@@ -158,7 +158,7 @@ func flatCost(f *layouts.Field) int { return pieceCost*len(f.Bits) + lookupPrice
 // costOf is what it takes to tell which alternative of a hint holds, besides the
 // conditions of all, and to compute its value.
 func costOf(h *layouts.Hint, common []layouts.Condition) (cost int) {
-	d := ofHint(h, common, false)
+	d := ofHint(h, true, common, false)
 	for _, r := range d.rows() {
 		words := need{}
 		for i := range r.conds {

@@ -112,16 +112,11 @@ func (p *plan) decide() {
 		}
 		if r := p.reads[i]; r != nil {
 			r.how = nil
-			for k := range r.parts {
-				r.how = append(r.how, p.decision(i, r.parts[k].hint))
+			for _, pt := range r.parts {
+				r.how = append(r.how, ofHint(pt.hint, !pt.has, p.held[i], slices.Contains(p.there[i], pt.hint)))
 			}
 		}
 	}
-}
-
-// decision tells at instruction i what hint h is.
-func (p *plan) decision(i int, h *layouts.Hint) *decision {
-	return ofHint(h, p.held[i], slices.Contains(p.there[i], h))
 }
 
 // behindReady is a decision at instruction i, -1: where nothing is known, behind what

@@ -230,7 +230,7 @@ func (p *plan) apart(total need) (out []layouts.BitRange) {
 	}
 	if p.copies {
 		for h := range p.hints {
-			l.add(ofHint(h, nil, false), true)
+			l.add(ofHint(h, true, nil, false), true)
 		}
 	}
 	for r := range l.values {
