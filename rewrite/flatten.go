@@ -35,15 +35,16 @@ func (t *target) constant(a *layouts.Alternative) {
 		return
 	}
 	keys := layouts.Condition{Field: a.From, Values: keysOf(a.Map), Pos: a.Pos}
-	for k, v := range keys.Values {
-		v, ok := t.converted(a.Map.Values[v], a.Convert)
-		if !ok || k > 0 && v != a.Value {
+	var value uint64
+	for k, key := range keys.Values {
+		v, ok := t.converted(a.Map.Values[key], a.Convert)
+		if !ok || k > 0 && v != value {
 			return
 		}
-		a.Value = v
+		value = v
 	}
 	if cheap(&keys) {
-		*a = layouts.Alternative{When: append(slices.Clip(a.When), keys), Value: a.Value, Pos: a.Pos}
+		*a = layouts.Alternative{When: append(slices.Clip(a.When), keys), Value: value, Pos: a.Pos}
 	}
 }
 

@@ -27,7 +27,9 @@ type comparison struct {
 const maxMask = 1<<31 - 1
 
 // compile turns a conjunction into comparisons, in the order of the words.
-func (p *plan) compile(conds []layouts.Condition) []comparison {
+func (p *plan) compile(conds []layouts.Condition) []comparison { return compile(conds, p.wordOf) }
+
+func compile(conds []layouts.Condition, wordOf func(layouts.BitRange) *word) []comparison {
 	equal := map[*word]*comparison{}
 	var order []*comparison
 	var rest []comparison
@@ -48,12 +50,12 @@ func (p *plan) compile(conds []layouts.Condition) []comparison {
 		case ok:
 			for k := len(f.Bits) - 1; k >= 0; k-- {
 				r := f.Bits[k]
-				n, w := r.MSB-r.LSB+1, p.wordOf(r)
+				n, w := r.MSB-r.LSB+1, wordOf(r)
 				want(w, (mask&ones(n))<<(r.LSB-w.low), (value&ones(n))<<(r.LSB-w.low))
 				mask, value = shifted(mask, -n), shifted(value, -n)
 			}
 		case someBit(c):
-			w := p.wordOf(f.Bits[0])
+			w := wordOf(f.Bits[0])
 			some := comparison{word: w, any: true}
 			for _, r := range f.Bits {
 				some.mask |= ones(r.MSB-r.LSB+1) << (r.LSB - w.low)
@@ -125,7 +127,7 @@ func (c comparison) split() (out []comparison) {
 // words of the descriptor at base + at which are looked at in passing.
 func (e *emitter) testReady(base asm.Register, at int, through asm.Register, fail int) {
 	var here *word
-	all := e.p.compile(e.p.first)
+	all := compile(e.p.first, e.p.passed)
 	for i, c := range all {
 		c.last = i+1 == len(all) || all[i+1].word != c.word
 		if c.word != here {

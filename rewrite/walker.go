@@ -755,7 +755,7 @@ func (k *walker) readState(s *layouts.State, r asm.Register, at spot, base asm.R
 // testPassing compares the words in a value's memory that are looked at once and
 // not kept, and goes to none when the descriptor is no ready one.
 func (k *walker) testPassing(value string, named bool) {
-	all := k.e.p.compile(k.e.p.first)
+	all := compile(k.e.p.first, k.e.p.passed)
 	for i := range all {
 		c := all[i]
 		if k.base(c.word) != value || c.word.named(k.e.p.t.desc) != named {

@@ -198,7 +198,7 @@ func (p *plan) chooseWords() {
 	slices.SortFunc(p.words, func(a, b word) int { return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(a.mask, b.mask)) })
 	for i, n := range each {
 		for w := range p.words {
-			if n[p.words[w].index]&p.words[w].mask != 0 {
+			if n[p.words[w].index]&p.words[w].mask != 0 && !p.words[w].passing {
 				p.uses[i] |= 1 << w
 			}
 		}
@@ -217,7 +217,7 @@ func (p *plan) apart(total need) (out []layouts.BitRange) {
 		return nil
 	}
 	l := looks{asked: need{}, values: map[layouts.BitRange]bool{}}
-	l.asked.conditions(p.t.desc.Ready)
+	l.asked.conditions(p.ready)
 	for i := range p.f.Insns {
 		if t := p.tests[i]; t != nil {
 			l.add(t.how, false)
@@ -287,16 +287,21 @@ func (l *looks) alone(r layouts.BitRange, word int) bool {
 func maskOf(r layouts.BitRange) uint64 { return ones(r.MSB-r.LSB+1) << r.LSB }
 
 // splitReady decides which of the descriptor's ready conditions are tested once,
-// where it is fetched: those on words that are read for nothing else. A
-// descriptor that fails them then is as good as none, and its words are 0; so
-// every hint in use must have another condition that 0 fails.
+// where it is fetched: all of them where that is shorter than with each hint, and
+// else those on words that are read for nothing else. A descriptor that fails them then
+// is as good as none, and its words are 0: so that has to make every hint in use absent.
 func (p *plan) splitReady(total need) {
 	p.ready = p.t.desc.Ready
+	_, walks := p.t.reach.(*walkReach) // for which to read a word again is dear
+	if !walks && p.separately() > len(p.ready) && p.absentOnZero() && !slices.ContainsFunc(p.ready, func(c layouts.Condition) bool { return !inPassing(&c) }) {
+		p.first, p.ready = p.ready, nil
+		return
+	}
 	kept := need{}
 	kept.add(total)
 	for _, c := range p.t.desc.Ready {
-		if _, _, ok := masked(&c); !ok && !someBit(&c) {
-			kept.field(c.Field) // needs more than a comparison in passing
+		if !inPassing(&c) {
+			kept.field(c.Field)
 		}
 	}
 	var first, rest []layouts.Condition
@@ -319,27 +324,107 @@ func (p *plan) splitReady(total need) {
 			kept.field(c.Field)
 		}
 	}
-	for h := range p.hints {
-		for k := range h.Alternatives {
-			if !failsOnZero(rest) && !failsOnZero(h.Alternatives[k].When) {
-				return
+	if failsOnZero(rest) || p.absentOnZero() {
+		p.first, p.ready = first, rest
+	}
+}
+
+// inPassing tells whether a condition takes no more than a comparison of a word.
+func inPassing(c *layouts.Condition) bool {
+	_, _, ok := masked(c)
+	return ok || someBit(c)
+}
+
+// separately counts the words that are looked at for nothing but ready conditions, over
+// all loads and tests.
+func (p *plan) separately() (n int) {
+	for i := range p.f.Insns {
+		if t := p.tests[i]; t != nil {
+			n += p.readyApart(i, t.how)
+		}
+		if r := p.reads[i]; r != nil {
+			for _, d := range r.how {
+				n += p.readyApart(i, d)
 			}
 		}
 	}
-	p.first, p.ready = first, rest
+	return n
+}
+
+// readyApart counts the ready conditions that instruction i asks on words on which a
+// decision asks nothing that one comparison could ask as well.
+func (p *plan) readyApart(i int, d *decision) (n int) {
+	asked := need{}
+	d.visit(func(d *decision) {
+		if !d.question() {
+			return
+		}
+		if _, _, ok := masked(&d.ask); ok {
+			asked.field(d.ask.Field)
+		}
+	})
+	for _, c := range p.left(i, p.t.desc.Ready) {
+		if !slices.ContainsFunc(c.Field.Bits, func(r layouts.BitRange) bool { return asked[r.Word] != 0 }) {
+			n++
+		}
+	}
+	return n
+}
+
+// absentOnZero tells whether words that are 0 come to what a hint does that is absent,
+// everywhere in the function.
+func (p *plan) absentOnZero() bool {
+	for i := range p.f.Insns {
+		if failsOnZero(p.held[i]) {
+			continue // nobody comes here with them
+		}
+		if t := p.tests[i]; t != nil && !p.t.absentOnZero(t.how, false) {
+			return false
+		}
+		if r := p.reads[i]; r != nil {
+			for k, d := range r.how {
+				if !p.t.absentOnZero(d, !r.parts[k].has) {
+					return false
+				}
+			}
+		}
+	}
+	if !p.copies {
+		return true
+	}
+	return !slices.ContainsFunc(p.copied(), func(h copied) bool {
+		return !p.t.absentOnZero(ofHint(h.hint, h.has == nil, nil, false), h.has == nil)
+	})
+}
+
+// absentOnZero follows a decision, of a value or of presence, on words that are 0.
+func (t *target) absentOnZero(d *decision, value bool) bool {
+	for d.question() {
+		if d.ask.Holds(0) {
+			d = d.yes
+		} else {
+			d = d.no
+		}
+	}
+	switch {
+	case d == none:
+		return true
+	case d.is == nil || !value:
+		return false
+	}
+	v, translated := d.is.Value, true
+	if d.is.Map != nil {
+		v, translated = d.is.Map.Values[0]
+	}
+	if !translated {
+		return d.no == nil || t.absentOnZero(d.no, value)
+	}
+	v, known := t.converted(v, d.is.Convert)
+	return known && v == 0
 }
 
 func failsOnZero(conds []layouts.Condition) bool {
-	for _, c := range conds {
-		zero := false
-		for _, v := range c.Values {
-			zero = zero || v == 0
-		}
-		if zero == c.Not {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(conds, func(c layouts.Condition) bool { return !c.Holds(0) })
 }
 
 func (p *plan) hintsInUse() map[*layouts.Hint]bool {
@@ -382,9 +467,14 @@ func (p *plan) sunkAt(i int) uint64 {
 }
 
 // wordOf returns the kept word that holds bits of the layout's.
-func (p *plan) wordOf(r layouts.BitRange) *word {
+func (p *plan) wordOf(r layouts.BitRange) *word { return p.find(r, false) }
+
+// passed returns the one that is looked at in passing.
+func (p *plan) passed(r layouts.BitRange) *word { return p.find(r, true) }
+
+func (p *plan) find(r layouts.BitRange, passing bool) *word {
 	i := sort.Search(len(p.words), func(i int) bool { return p.words[i].index >= r.Word })
-	for p.words[i].mask>>r.LSB&1 == 0 {
+	for p.words[i].passing != passing || p.words[i].mask>>r.LSB&1 == 0 {
 		i++
 	}
 	return &p.words[i]
