@@ -142,17 +142,18 @@ func TestByHand(t *testing.T) {
 				if i%2 == 0 {
 					s.packet = segment()
 				}
-				require.Equal(t, trace(t, byHand, p.program, s), trace(t, rewritten, p.program, s), "metadata %x", s.meta)
+				require.Equal(t, trace(t, byHand, p.program, s, 1), trace(t, rewritten, p.program, s, 1), "metadata %x", s.meta)
 			}
 		})
 	}
 }
 
-// trace is all that a run leaves behind: the verdict, the packet with its
-// metadata, and what is in the maps that programs write to.
-func trace(t *testing.T, coll *ebpf.Collection, program string, s sample) map[string]any {
+// trace is all that so many runs over one packet leave behind: the last verdict, the
+// packet with its metadata, and what is in the maps that programs write to.
+func trace(t *testing.T, coll *ebpf.Collection, program string, s sample, runs uint32) map[string]any {
 	t.Helper()
 	opts := s.input()
+	opts.Repeat = runs
 	opts.DataOut = make([]byte, 1024)
 	verdict, err := coll.Programs[program].Run(&opts)
 	require.NoError(t, err)
