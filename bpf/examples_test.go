@@ -39,7 +39,7 @@ func TestExamplesRewriteForBothByteOrders(t *testing.T) {
 			for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 				object, err := bpf.Example(name, order)
 				require.NoError(t, err)
-				out, report, err := rewrite.Object(object, rewrite.Options{NIC: nic, Reach: reach(t, nic)})
+				out, report, err := rewrite.Object(object, rewrite.Options{NIC: nic, Descriptor: first(t, nic).Name, Reach: reach(t, nic)})
 				require.NoError(t, err, "%s %s %s", nic, name, order)
 				require.NotEqual(t, object, out)
 				require.Empty(t, report.Warnings, "%s %s %s", nic, name, order)
@@ -56,7 +56,7 @@ func TestSelftestLoads(t *testing.T) {
 			object, err := bpf.Selftest(order)
 			require.NoError(t, err)
 			for _, how := range []rewrite.Reach{rewrite.Walk, reach(t, nic)} {
-				out, report, err := rewrite.Object(object, rewrite.Options{NIC: nic, Reach: how, Strict: true})
+				out, report, err := rewrite.Object(object, rewrite.Options{NIC: nic, Descriptor: first(t, nic).Name, Reach: how, Strict: true})
 				require.NoError(t, err, "%s %s %s", nic, order, how)
 				require.NotEmpty(t, report.Programs)
 				if how == rewrite.Meta && order.Uint16([]byte{1, 0}) == binary.NativeEndian.Uint16([]byte{1, 0}) {
@@ -80,12 +80,18 @@ func loadOne(t *testing.T, object []byte, name string) {
 // can be run.
 func reach(t *testing.T, nic string) rewrite.Reach {
 	t.Helper()
-	l, err := layouts.Shipped(nic)
-	require.NoError(t, err)
-	if len(l.Descriptors[0].Bare().Hints) == 0 {
+	if len(first(t, nic).Bare().Hints) == 0 {
 		return rewrite.Walk
 	}
 	return rewrite.Meta
+}
+
+// first is the NIC's first descriptor.
+func first(t *testing.T, nic string) *layouts.Descriptor {
+	t.Helper()
+	l, err := layouts.Shipped(nic)
+	require.NoError(t, err)
+	return l.Descriptors[0]
 }
 
 // needWalk skips the test unless the running kernel has the NIC's driver, and a walk
@@ -94,7 +100,7 @@ func needWalk(t *testing.T, object []byte, nic string) {
 	t.Helper()
 	k, err := rewrite.RunningKernel()
 	require.NoError(t, err)
-	_, _, err = rewrite.Object(object, rewrite.Options{NIC: nic, Reach: rewrite.Walk, Kernel: k})
+	_, _, err = rewrite.Object(object, rewrite.Options{NIC: nic, Descriptor: first(t, nic).Name, Reach: rewrite.Walk, Kernel: k})
 	if unsupported := new(rewrite.UnsupportedError); errors.As(err, &unsupported) {
 		t.Skip(err)
 	}
@@ -109,7 +115,7 @@ func load(t *testing.T, name, nic string) *ebpf.Collection {
 	if how == rewrite.Walk {
 		needWalk(t, object, nic)
 	}
-	out, _, err := rewrite.Object(object, rewrite.Options{NIC: nic, Reach: how})
+	out, _, err := rewrite.Object(object, rewrite.Options{NIC: nic, Descriptor: first(t, nic).Name, Reach: how})
 	require.NoError(t, err)
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(out))
 	require.NoError(t, err)

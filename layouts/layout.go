@@ -158,6 +158,15 @@ type Pos struct {
 	Line, Column int
 }
 
+// Default returns the descriptor that is meant where none is named. It is the first,
+// or nil where walks lead to several: then the device decides which it has.
+func (l *Layout) Default() *Descriptor {
+	if len(l.Walked()) > 1 {
+		return nil
+	}
+	return l.Descriptors[0]
+}
+
 // Descriptor returns the descriptor of that name, the first when the name is
 // empty.
 func (l *Layout) Descriptor(name string) (*Descriptor, error) {
@@ -167,7 +176,7 @@ func (l *Layout) Descriptor(name string) (*Descriptor, error) {
 			return d, nil
 		}
 		names[i] = d.Name
-		if i == 0 {
+		if d == l.Default() {
 			names[i] += " (the default)"
 		}
 	}

@@ -127,6 +127,11 @@ func TestDescriptorByName(t *testing.T) {
 	}
 	_, err := l.Descriptor("wb16")
 	require.EqualError(t, err, `pseudo has no descriptor "wb16": it has short (the default), long, big`)
+
+	gve, err := Shipped("gve")
+	require.NoError(t, err)
+	_, err = gve.Descriptor("wb16")
+	require.EqualError(t, err, `gve has no descriptor "wb16": it has gqi, dqo`, "walks lead to both")
 }
 
 // TestDecode gives the decoder bytes written by hand. le and be are what a host

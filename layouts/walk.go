@@ -181,6 +181,17 @@ func (l *Layout) WalksTo(d *Descriptor) (out []*Walk) {
 	return out
 }
 
+// Walked lists the descriptors that walks of this layout lead to, in the layout's
+// order.
+func (l *Layout) Walked() (out []*Descriptor) {
+	for _, d := range l.Descriptors {
+		if len(l.WalksTo(d)) > 0 {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // LeadsTo is the descriptor that a walk of this layout leads to.
 func (l *Layout) LeadsTo(w *Walk) *Descriptor {
 	for _, d := range l.Descriptors {

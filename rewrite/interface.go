@@ -10,10 +10,11 @@ import (
 )
 
 // ForInterface returns the options to rewrite for the driver of a network
-// interface, on the kernel that runs here. All else has its default. The error is
-// an *UnsupportedError where a program attached to this interface would not see
-// the descriptors of a NIC that there is a layout for; attach the result in native
-// mode, there are none in generic mode.
+// interface, on the kernel that runs here. All else has its default; a driver whose
+// devices have one of several descriptors (gve) has none, and the caller has to set
+// Options.Descriptor. The error is an *UnsupportedError where a program attached to
+// this interface would not see the descriptors of a NIC that there is a layout for;
+// attach the result in native mode, there are none in generic mode.
 func ForInterface(name string) (Options, error) {
 	dev, err := netdev.ByName(name)
 	var missing *netdev.NotFoundError

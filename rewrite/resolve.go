@@ -29,7 +29,7 @@ func resolve(opts Options, u *code.Unit) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := l.Descriptor(opts.Descriptor)
+	d, err := chosen(l, opts.Descriptor)
 	if err != nil {
 		return nil, &UsageError{err.Error()}
 	}
@@ -39,6 +39,21 @@ func resolve(opts Options, u *code.Unit) (*target, error) {
 	}
 	t.desc = t.flatten(t.desc)
 	return t, nil
+}
+
+// chosen is the descriptor of that name, or the layout's default. Where there is
+// none, one has to be named: on a device that has another, every hint would be absent
+// and nobody told why.
+func chosen(l *layouts.Layout, name string) (*layouts.Descriptor, error) {
+	if name != "" || l.Default() != nil {
+		return l.Descriptor(name)
+	}
+	var names []string
+	for _, d := range l.Walked() {
+		names = append(names, fmt.Sprintf("%s (%s)", d.Name, d.Doc))
+	}
+	return nil, fmt.Errorf("which descriptor %s has depends on the device, and with the wrong one every hint is absent: name it, in Options.Descriptor or by --descriptor: %s",
+		l.NIC, strings.Join(names, " or "))
 }
 
 func layoutOf(opts Options) (*layouts.Layout, error) {

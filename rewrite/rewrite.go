@@ -31,7 +31,7 @@ const (
 type Options struct {
 	NIC        string          // driver name or alias: "i40e", "mlx5"
 	Layout     *layouts.Layout // used instead of the NIC's own when set
-	Descriptor string          // one of the layout's descriptors; "": its first
+	Descriptor string          // one of the layout's descriptors; "": its first, unless the device decides
 	Reach      Reach           // "": Auto
 	Programs   []string        // names of programs, or of sections; nil: all
 	// Kernel is the one that the program is going to run on, for the walk. Object

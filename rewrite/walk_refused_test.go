@@ -194,6 +194,24 @@ func TestMemberTooFar(t *testing.T) {
 	require.ErrorContains(t, err, "i40e_ring.desc lies 65536 bytes into its struct, and a load reaches 32767")
 }
 
+// Which of several descriptors a device has can not be known, so there is no default:
+// with the wrong one every hint would be absent. Any reach leads to it.
+func TestDeviceDecides(t *testing.T) {
+	for nic, names := range map[string][]string{"gve": {"gqi", "dqo"}, "mtk_soc_eth": {"rxd", "rxd_v2"}} {
+		for _, reach := range []rewrite.Reach{rewrite.Auto, rewrite.Walk, rewrite.Meta} {
+			_, _, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: nic, Reach: reach})
+			var usage *rewrite.UsageError
+			require.ErrorAs(t, err, &usage)
+			for _, name := range names {
+				require.ErrorContains(t, err, name+" (")
+				_, report, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{NIC: nic, Reach: reach, Descriptor: name})
+				require.NoError(t, err)
+				require.Equal(t, name, report.Descriptor)
+			}
+		}
+	}
+}
+
 func shipped(t testing.TB, nic string) *layouts.Layout {
 	t.Helper()
 	l, err := layouts.Shipped(nic)

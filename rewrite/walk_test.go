@@ -193,7 +193,7 @@ func TestShapesVerified(t *testing.T) {
 	var here []*layouts.Layout
 	for _, name := range layouts.Names() {
 		l := shipped(t, name)
-		if _, _, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{Layout: l, Reach: rewrite.Walk, Kernel: running}); err == nil {
+		if _, _, err := rewrite.Object(reader(t, "xdp", "GPL"), rewrite.Options{Layout: l, Descriptor: l.Descriptors[0].Name, Reach: rewrite.Walk, Kernel: running}); err == nil {
 			here = append(here, l)
 		}
 	}
@@ -207,7 +207,7 @@ func TestShapesVerified(t *testing.T) {
 			for _, l := range here {
 				for name, kernel := range map[string]*rewrite.Kernel{"portable": nil, "bound": running} {
 					t.Run(l.NIC+"/"+name, func(t *testing.T) {
-						rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: l, Reach: rewrite.Walk, Kernel: kernel})
+						rewritten, _, err := rewrite.Object(object, rewrite.Options{Layout: l, Descriptor: l.Descriptors[0].Name, Reach: rewrite.Walk, Kernel: kernel})
 						require.NoError(t, err)
 						spec, _ := loadSpec(t, rewritten)
 						loadKernel(t, spec)

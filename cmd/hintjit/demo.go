@@ -48,7 +48,7 @@ func showDemo(w io.Writer, nic string) error {
 	if err != nil {
 		return err
 	}
-	rewritten, report, err := rewrite.Object(object, rewrite.Options{NIC: nic, Reach: rewrite.Meta})
+	rewritten, report, err := rewrite.Object(object, rewrite.Options{NIC: nic, Descriptor: descriptor.Name, Reach: rewrite.Meta})
 	if err != nil {
 		return err
 	}

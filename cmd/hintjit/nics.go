@@ -149,9 +149,9 @@ func orDash(s string) string {
 
 func showNIC(w io.Writer, layout *layouts.Layout, shown *layouts.Descriptor) {
 	writeWrapped(w, layout.NIC+": ", layout.Doc)
-	for i, d := range layout.Descriptors {
+	for _, d := range layout.Descriptors {
 		prefix := "  descriptor " + d.Name
-		if i == 0 {
+		if d == layout.Default() {
 			prefix += ", the default"
 		}
 		if d != shown {

@@ -68,7 +68,7 @@ written when the rewrite fails. What was done is told on standard error.`,
 func (f *rewriteFlags) targetFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&f.nic, "nic", "", "the `NIC`'s driver: see hintjit nics")
 	flags.StringVar(&f.reach, "reach", string(rewrite.Auto), "`HOW` to get at the descriptor: auto, walk, meta or kfunc")
-	flags.StringVar(&f.descriptor, "descriptor", "", "the descriptor's `NAME`, as hintjit nics NIC lists them (default the first)")
+	flags.StringVar(&f.descriptor, "descriptor", "", "the descriptor's `NAME`; hintjit nics NIC lists them and tells the default")
 	flags.StringVar(&f.layout, "layout", "", "take the NIC's layout from `FILE.yaml`")
 	flags.StringArrayVar(&f.btf, "btf", nil, "walk on the kernel with this BTF alone: a file or folder `PATH` (may be repeated)")
 	flags.StringVar(&f.guard, "guard", string(rewrite.GuardOn), guardUsage)

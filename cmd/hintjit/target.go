@@ -23,7 +23,7 @@ func (t *target) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&t.reach, "reach", string(rewrite.Auto), "`HOW` to get at the descriptor: auto, walk, meta or kfunc")
 	flags.StringVar(&t.guard, "guard", string(rewrite.GuardOn), guardUsage)
-	flags.StringVar(&t.descriptor, "descriptor", "", "the descriptor's `NAME`, as hintjit nics NIC lists them (default the first)")
+	flags.StringVar(&t.descriptor, "descriptor", "", "the descriptor's `NAME`; hintjit nics NIC lists them and tells the default")
 	flags.StringVar(&t.layout, "layout", "", "take the NIC's layout from `FILE.yaml`")
 }
 

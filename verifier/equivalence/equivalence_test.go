@@ -59,7 +59,7 @@ func TestExamples(t *testing.T) {
 			for _, reach := range reaches {
 				t.Run(fmt.Sprintf("%s/%v/%s/%s", c.name, c.order, nic, reach), func(t *testing.T) {
 					t.Parallel()
-					r, err := rewrite.Verify(object, nil, rewrite.Options{Layout: l, Reach: reach}, how)
+					r, err := rewrite.Verify(object, nil, rewrite.Options{Layout: l, Descriptor: l.Descriptors[0].Name, Reach: reach}, how)
 					require.NoError(t, err)
 					clean(t, r, 60)
 					p := r.Programs[0]
@@ -85,8 +85,10 @@ func TestBound(t *testing.T) {
 		kernel, err := rewrite.OpenKernel(dir)
 		require.NoError(t, err)
 		for _, nic := range layouts.Names() {
+			l, err := layouts.Shipped(nic)
+			require.NoError(t, err)
 			r, err := rewrite.Verify(example(t, "af_xdp_meta", binary.LittleEndian), nil,
-				rewrite.Options{NIC: nic, Reach: rewrite.Walk, Kernel: kernel, Guard: guards[verified%3]}, how)
+				rewrite.Options{Layout: l, Descriptor: l.Descriptors[0].Name, Reach: rewrite.Walk, Kernel: kernel, Guard: guards[verified%3]}, how)
 			if err != nil {
 				t.Logf("%s: %v", filepath.Base(dir), err)
 				continue
