@@ -15,6 +15,8 @@ import (
 	"github.com/cilium/ebpf/features"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"github.com/hintjit/hintjit/internal/paragraph"
 )
 
 var update = flag.Bool("update", false, "write the expected output in testdata/*.txtar and docs/command.md anew")
@@ -130,7 +132,7 @@ func TestWidth(t *testing.T) {
 		var stdout, stderr strings.Builder
 		require.Equal(t, exitDone, run(args, strings.NewReader(""), &stdout, &stderr), stderr.String())
 		for line := range strings.Lines(stdout.String()) {
-			require.LessOrEqual(t, len(strings.TrimSpace(line)), width, "hintjit %s: %s", strings.Join(args, " "), line)
+			require.LessOrEqual(t, len(strings.TrimSpace(line)), paragraph.Width, "hintjit %s: %s", strings.Join(args, " "), line)
 		}
 	}
 }

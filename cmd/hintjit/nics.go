@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hintjit/hintjit/internal/paragraph"
 	"github.com/hintjit/hintjit/layouts"
 	"github.com/hintjit/hintjit/layouts/draw"
 )
@@ -258,7 +259,7 @@ func showHint(w io.Writer, d *layouts.Descriptor, h *layouts.Hint, setting strin
 		if len(a.When) > 0 {
 			text += " when " + conditions(a.When)
 		}
-		writeHanging(w, "      ", 10, text)
+		paragraph.Write(w, "      ", 10, text)
 		if a.From != nil {
 			note(a.From.Source)
 		}

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/hintjit/hintjit/internal/paragraph"
 	"github.com/hintjit/hintjit/rewrite"
 )
 
@@ -76,8 +77,8 @@ func writePlace(w io.Writer, p *rewrite.Place, program string) {
 		if near.State != "" {
 			line = fmt.Sprintf("%-44s ; %s", line, near.State)
 		}
-		if len(line) > width {
-			line = line[:width-3] + "..."
+		if len(line) > paragraph.Width {
+			line = line[:paragraph.Width-3] + "..."
 		}
 		fmt.Fprintln(w, line)
 	}

@@ -5,11 +5,9 @@ import (
 	"io"
 	"strings"
 
+	"github.com/hintjit/hintjit/internal/paragraph"
 	"github.com/hintjit/hintjit/rewrite"
 )
-
-// width is how many columns the command fills.
-const width = 100
 
 // summarize tells what a rewrite of the object in did.
 func summarize(w io.Writer, in, out string, report *rewrite.Report) {
@@ -38,23 +36,5 @@ func summarize(w io.Writer, in, out string, report *rewrite.Report) {
 // writeWrapped writes text after prefix, and goes on under the text where it is
 // too long for a line.
 func writeWrapped(w io.Writer, prefix, text string) {
-	writeHanging(w, prefix, len(prefix), text)
-}
-
-// writeHanging is writeWrapped that goes on in column hang.
-func writeHanging(w io.Writer, prefix string, hang int, text string) {
-	line := prefix
-	empty := true // nothing but the prefix is on the line
-	for word := range strings.FieldsSeq(text) {
-		if !empty && len(line)+1+len(word) > width {
-			fmt.Fprintln(w, line)
-			line, empty = strings.Repeat(" ", hang), true
-		}
-		if !empty {
-			line += " "
-		}
-		line += word
-		empty = false
-	}
-	fmt.Fprintln(w, strings.TrimRight(line, " "))
+	paragraph.Write(w, prefix, len(prefix), text)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/hintjit/hintjit/internal/paragraph"
 	"github.com/hintjit/hintjit/layouts"
 )
 
@@ -93,7 +94,7 @@ func TestText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			picture := Text(d)
 			for line := range strings.Lines(picture) {
-				require.LessOrEqual(t, len(strings.TrimRight(line, "\n")), width)
+				require.LessOrEqual(t, len(strings.TrimRight(line, "\n")), paragraph.Width)
 			}
 			letters := map[string]string{}
 			for _, m := range textKey.FindAllStringSubmatch(picture, -1) {

@@ -5,12 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hintjit/hintjit/internal/paragraph"
 	"github.com/hintjit/hintjit/layouts"
 )
 
 const (
 	margin = 17 // columns left of the picture: offset and words
-	width  = 100
 	// keys stand for the names that are too long for their bits; a descriptor has at
 	// most 64 fields.
 	keys = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789#@"
@@ -210,10 +210,10 @@ func (t *text) legend() {
 		for _, f := range part.list {
 			prefix := fmt.Sprintf("  %-1s %-*s  %-*s ", t.keys[f], names, f.Name, places, t.desc.Where(f))
 			hang := len(prefix)
-			if hang > width/2 {
+			if hang > paragraph.Width/2 {
 				hang = 8
 			}
-			wrap(&t.b, prefix, hang, t.purpose(f))
+			paragraph.Write(&t.b, prefix, hang, t.purpose(f))
 		}
 	}
 }
@@ -232,21 +232,4 @@ func (t *text) shown(f *layouts.Field) bool {
 		}
 	}
 	return true
-}
-
-// wrap writes words after prefix and goes on in column hang.
-func wrap(b *strings.Builder, prefix string, hang int, words string) {
-	line, empty := prefix, true
-	for word := range strings.FieldsSeq(words) {
-		if !empty && len(line)+1+len(word) > width {
-			fmt.Fprintln(b, line)
-			line, empty = strings.Repeat(" ", hang), true
-		}
-		if !empty {
-			line += " "
-		}
-		line += word
-		empty = false
-	}
-	fmt.Fprintln(b, strings.TrimRight(line, " "))
 }
