@@ -41,44 +41,40 @@ func (in *Insn) Slots() int {
 	return 1
 }
 
+// shape is what of an opcode tells jumps apart: class and operation, without where
+// the operand comes from.
+const shape = 0xf7
+
+// The shapes that have no operation of their own among the conditional branches.
+const (
+	gotoShape     = asm.OpCode(asm.Ja) | asm.OpCode(asm.JumpClass)
+	longGotoShape = asm.OpCode(asm.Ja) | asm.OpCode(asm.Jump32Class)
+	mayGotoShape  = asm.OpCode(mayGoto) | asm.OpCode(asm.JumpClass)
+	callShape     = asm.OpCode(asm.Call) | asm.OpCode(asm.JumpClass)
+	exitShape     = asm.OpCode(asm.Exit) | asm.OpCode(asm.JumpClass)
+)
+
 // IsBranch tells whether the instruction has a destination in its function.
 func (in *Insn) IsBranch() bool {
-	if !in.OpCode.Class().IsJump() {
-		return false
-	}
-	switch in.OpCode.JumpOp() {
-	case asm.Call, asm.Exit:
-		return false
-	}
-	return true
+	return in.OpCode.Class().IsJump() && !in.IsCall() && !in.IsExit()
 }
 
 // IsGoto tells whether the instruction branches always.
-func (in *Insn) IsGoto() bool {
-	return in.OpCode.Class().IsJump() && in.OpCode.JumpOp() == asm.Ja
-}
+func (in *Insn) IsGoto() bool { return in.OpCode&shape == gotoShape || in.IsLongGoto() }
 
 // IsLongGoto tells whether it is gotol, whose distance is 32 bits wide and in
 // Constant.
-func (in *Insn) IsLongGoto() bool {
-	return in.OpCode.Class() == asm.Jump32Class && in.OpCode.JumpOp() == asm.Ja
-}
+func (in *Insn) IsLongGoto() bool { return in.OpCode&shape == longGotoShape }
 
 // IsMayGoto tells whether it is may_goto, which the verifier takes to go either
 // way.
-func (in *Insn) IsMayGoto() bool {
-	return in.OpCode.Class() == asm.JumpClass && in.OpCode.JumpOp() == mayGoto
-}
+func (in *Insn) IsMayGoto() bool { return in.OpCode&shape == mayGotoShape }
 
 // IsExit tells whether the function returns here.
-func (in *Insn) IsExit() bool {
-	return in.OpCode.Class().IsJump() && in.OpCode.JumpOp() == asm.Exit
-}
+func (in *Insn) IsExit() bool { return in.OpCode&shape == exitShape }
 
 // IsCall tells whether it calls anything: helper, kfunc or function.
-func (in *Insn) IsCall() bool {
-	return in.OpCode.Class() == asm.JumpClass && in.OpCode.JumpOp() == asm.Call
-}
+func (in *Insn) IsCall() bool { return in.OpCode&shape == callShape }
 
 // FallsThrough tells whether control can reach the next instruction.
 func (in *Insn) FallsThrough() bool { return !in.IsExit() && !in.IsGoto() }
