@@ -73,7 +73,7 @@ func (c *constants) covers(o *constants) bool {
 // after returns what of the set an operation with a constant makes, in so far as
 // that is small and positive.
 func (c *constants) after(in *code.Insn) (out constants) {
-	if c.any() {
+	if c.n == 0 || c.any() {
 		return *c
 	}
 	for _, v := range c.v[:c.n] {

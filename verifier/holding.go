@@ -56,11 +56,50 @@ type output struct {
 	// stand has the constants of inserted code that a register which is own may
 	// hold instead: a branch that goes past the program's constant sets it before.
 	stand  [asm.R10 + 1]constants
-	slots  [frameSlots]holding
+	slots  *slots
 	tested int32  // so many bytes behind data_meta are before data
 	reach  bool   // something points to where descriptors are
 	saved  regset // registers of the program whose contents something else holds too
 	fixed  regset // registers that hold a constant, whoever has put it there
+}
+
+// slots is what inserted code has written to the frame; nil: nothing. A state is
+// copied wherever control goes, and the frame is by far the most of it: they share
+// one, which nobody changes any more.
+type slots [frameSlots]holding
+
+func (s *slots) at(n int) holding {
+	if s == nil {
+		return holding{}
+	}
+	return s[n]
+}
+
+// with is s with h in slot n.
+func (s *slots) with(n int, h holding) *slots {
+	out := new(slots)
+	if s != nil {
+		*out = *s
+	}
+	out[n] = h
+	return out
+}
+
+// join returns s itself where the other says nothing new.
+func (s *slots) join(o *slots) *slots {
+	switch {
+	case s == o:
+		return s
+	case s == nil || o == nil:
+		return nil
+	}
+	out := s
+	for n := range s {
+		if h := s[n].join(o[n]); h != out[n] {
+			out = out.with(n, h)
+		}
+	}
+	return out
 }
 
 func outputEntry() (s output) {
@@ -85,21 +124,19 @@ func (s *output) set(r asm.Register, h holding) {
 func (s *output) note(h holding, away bool) {
 	s.reach = s.reach || h.isReach()
 	if away {
-		s.saved |= regs(asm.Register(h.n))
+		s.saved |= single(asm.Register(h.n))
 	}
 }
 
 func (s *output) merge(o *output) bool {
 	changed := false
-	for r := range s.regs {
-		changed = s.mergeRegister(asm.Register(r), o) || changed
-	}
-	if s.slots != o.slots {
-		for i := range s.slots {
-			h := s.slots[i].join(o.slots[i])
-			changed = changed || h != s.slots[i]
-			s.slots[i] = h
+	if s.regs != o.regs || s.stand != o.stand {
+		for r := range s.regs {
+			changed = s.mergeRegister(asm.Register(r), o) || changed
 		}
+	}
+	if joined := s.slots.join(o.slots); joined != s.slots {
+		s.slots, changed = joined, true
 	}
 	tested, saved, reach := min(s.tested, o.tested), s.saved|o.saved, s.reach || o.reach
 	changed = changed || tested != s.tested || saved != s.saved || reach != s.reach || s.fixed&^o.fixed != 0
@@ -162,9 +199,9 @@ func (s *output) drop(which func(holding) bool) {
 			s.regs[r], s.stand[r] = holding{kind: computed}, constants{}
 		}
 	}
-	for i := range s.slots {
-		if which(s.slots[i]) {
-			s.slots[i] = holding{kind: computed}
+	for n := range frameSlots {
+		if which(s.slots.at(n)) {
+			s.slots = s.slots.with(n, holding{kind: computed})
 		}
 	}
 }

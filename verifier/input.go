@@ -37,8 +37,10 @@ func (s *input) merge(other *input) bool {
 	gone, spilled := s.gone|other.gone, s.spilled|other.spilled
 	changed = changed || gone != s.gone || spilled != s.spilled
 	s.gone, s.spilled = gone, spilled
-	for r := range s.consts {
-		changed = s.consts[r].addAll(&other.consts[r]) || changed
+	if s.consts != other.consts {
+		for r := range s.consts {
+			changed = s.consts[r].addAll(&other.consts[r]) || changed
+		}
 	}
 	return changed
 }
@@ -73,7 +75,7 @@ func (s *input) lose(in *code.Insn) {
 // keep follows an instruction that is still there.
 func (s *input) keep(p place, in *code.Insn) {
 	class := in.OpCode.Class()
-	derived := !in.IsCall() && p.reads(in)&s.gone != 0
+	derived := s.gone != 0 && !in.IsCall() && p.reads(in)&s.gone != 0
 	if off, size, ok := stackAccess(in, &s.state); ok {
 		bits, whole := slotsOf(off, size)
 		switch {
@@ -88,9 +90,9 @@ func (s *input) keep(p place, in *code.Insn) {
 	consts := s.constantsAfter(in)
 	for set := writes(in) | clobbers(in); set != 0; set &= set - 1 {
 		r := set.first()
-		s.gone &^= regs(r)
+		s.gone &^= single(r)
 		if derived {
-			s.gone |= regs(r)
+			s.gone |= single(r)
 		}
 		s.consts[r] = consts
 	}
@@ -98,12 +100,13 @@ func (s *input) keep(p place, in *code.Insn) {
 
 // constantsAfter returns the constants that an instruction may write.
 func (s *input) constantsAfter(in *code.Insn) constants {
+	if !in.OpCode.Class().IsALU() || in.CORE != nil {
+		return constants{}
+	}
 	if v, ok := moved(in); ok {
 		return just(v)
 	}
 	switch {
-	case !in.OpCode.Class().IsALU() || in.CORE != nil:
-		return constants{}
 	case in.OpCode.Source() == asm.ImmSource:
 		return s.consts[in.Dst].after(in)
 	case in.OpCode.ALUOp() == asm.Mov:

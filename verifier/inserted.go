@@ -3,6 +3,7 @@ package verifier
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/cilium/ebpf/asm"
@@ -221,15 +222,14 @@ func (s *output) store(in *code.Insn, called bool) {
 	if called && h == (holding{kind: own, n: int32(asm.R1)}) {
 		h = holding{kind: handed}
 	}
-	bits, whole := slotsOf(int(base.n)+int(in.Offset), in.OpCode.Size().Sizeof())
-	for n := range s.slots {
-		switch {
-		case bits>>n&1 == 0:
+	slots, whole := slotsOf(int(base.n)+int(in.Offset), in.OpCode.Size().Sizeof())
+	for ; slots != 0; slots &= slots - 1 {
+		switch n := bits.TrailingZeros64(slots); {
 		case whole:
-			s.slots[n] = h
+			s.slots = s.slots.with(n, h)
 			s.note(h, h.kind == own)
-		case s.slots[n].kind != nothing:
-			s.slots[n] = holding{kind: computed}
+		case s.slots.at(n).kind != nothing:
+			s.slots = s.slots.with(n, holding{kind: computed})
 		}
 	}
 }
@@ -313,7 +313,7 @@ func (w *rewritten) judgeKept(i int, s *output) {
 func (w *rewritten) needs(in *code.Insn) regset {
 	switch {
 	case in.IsExit():
-		return regs(asm.R0)
+		return single(asm.R0)
 	case in.IsCall():
 		return arguments(w.arity(in))
 	}
@@ -328,7 +328,7 @@ func (w *rewritten) judgeOperands(i int, s *output) {
 	if in.OpCode.Class().IsALU() && in.OpCode.ALUOp() == asm.Mov {
 		return
 	}
-	for set := w.reads(in) &^ regs(asm.R10); set != 0; set &= set - 1 {
+	for set := w.reads(in) &^ single(asm.R10); set != 0; set &= set - 1 {
 		if r := set.first(); s.regs[r].kind == own && s.stand[r].n == 0 && !s.fixed.has(r) {
 			w.report(insertedOperand, i, "%v computes with r%d of the program", in.OpCode, s.regs[r].n)
 		}

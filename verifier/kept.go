@@ -64,9 +64,9 @@ func (w *rewritten) same(i int, was *code.Insn) {
 // gone to the next of the program's instructions, or to what was inserted before it.
 func (w *rewritten) keptTargets(gone []bool) {
 	// By instruction of the input: where it is, or the next one that is still there.
-	at := make([]int, len(gone)+1)
-	at[len(gone)] = len(w.f.Insns)
-	pos := len(w.f.Insns) - 1
+	at := make([]int32, len(gone)+1)
+	at[len(gone)] = int32(len(w.f.Insns))
+	pos := int32(len(w.f.Insns) - 1)
 	for o := len(gone) - 1; o >= 0; o-- {
 		if at[o] = at[o+1]; gone[o] {
 			continue
@@ -76,9 +76,9 @@ func (w *rewritten) keptTargets(gone []bool) {
 		}
 		at[o] = pos
 	}
-	from := make([]int, len(w.f.Insns)+1) // where the code starts that was inserted before it
+	from := make([]int32, len(w.f.Insns)+1) // where the code starts that was inserted before it
 	for i := range w.f.Insns {
-		if from[i+1] = i + 1; w.f.Insns[i].Origin < 0 {
+		if from[i+1] = int32(i + 1); w.f.Insns[i].Origin < 0 {
 			from[i+1] = from[i]
 		}
 	}
@@ -88,7 +88,7 @@ func (w *rewritten) keptTargets(gone []bool) {
 			continue
 		}
 		was := w.before.Insns[in.Origin].Target
-		if to := at[was]; int(in.Target) < from[to] || int(in.Target) > to {
+		if to := at[was]; in.Target < from[to] || in.Target > to {
 			w.report(keptInstruction, i, "%v led to instruction %d, and leads elsewhere now", in.OpCode, was)
 		}
 	}

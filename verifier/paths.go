@@ -37,20 +37,23 @@ func entryState(f *code.Func) state {
 	return s
 }
 
-func (s *state) defined() regset {
-	var set regset
-	for r, v := range s {
-		if v != undefined {
-			set |= regs(asm.Register(r))
+// undefinedOf returns those of a set of registers that nothing was written to.
+func (s *state) undefinedOf(set regset) (missing regset) {
+	for ; set != 0; set &= set - 1 {
+		if r := set.first(); s[r] == undefined {
+			missing |= single(r)
 		}
 	}
-	return set
+	return missing
 }
 
 // merge joins what holds on another path into s. A register changes at most twice:
 // address, something, undefined.
 func (s *state) merge(other *state) bool {
 	changed := false
+	if *s == *other {
+		return changed
+	}
 	for r := range s {
 		joined := s[r]
 		switch {
@@ -79,21 +82,28 @@ func (s *state) step(in *code.Insn) {
 	}
 }
 
+// The operations by which an address of the frame is made of another.
+const (
+	moveRegister = asm.OpCode(asm.Mov) | asm.OpCode(asm.RegSource) | asm.OpCode(asm.ALU64Class)
+	addConstant  = asm.OpCode(asm.Add) | asm.OpCode(asm.ImmSource) | asm.OpCode(asm.ALU64Class)
+	subConstant  = asm.OpCode(asm.Sub) | asm.OpCode(asm.ImmSource) | asm.OpCode(asm.ALU64Class)
+)
+
 // frameAddress returns the result of a 64-bit operation on a frame address.
 func (s *state) frameAddress(in *code.Insn) value {
 	result := int64(something)
 	dst := s[in.Dst]
 	isAddress := dst != undefined && dst != something
 	switch in.OpCode {
-	case asm.Mov.Op(asm.RegSource):
+	case moveRegister:
 		if s[in.Src] != undefined {
 			return s[in.Src]
 		}
-	case asm.Add.Op(asm.ImmSource):
+	case addConstant:
 		if isAddress {
 			result = int64(dst) + in.Constant
 		}
-	case asm.Sub.Op(asm.ImmSource):
+	case subConstant:
 		if isAddress {
 			result = int64(dst) - in.Constant
 		}
@@ -137,7 +147,7 @@ func pathsOf(u *code.Unit, f *code.Func) *paths {
 func (p *paths) look(i int, s *state) {
 	in := &p.f.Insns[i]
 	p.depth = max(p.depth, depthAt(in, s))
-	if missing := p.reads(in) &^ s.defined(); missing != 0 {
+	if missing := s.undefinedOf(p.reads(in)); missing != 0 {
 		p.unread = append(p.unread, unwritten{i, missing})
 	}
 	if off, size, ok := stackAccess(in, s); ok && (off < -maxStack || off+size > 0) {

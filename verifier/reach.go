@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/cilium/ebpf/asm"
@@ -105,17 +106,15 @@ var contextMembers = map[int64]holding{
 // loadFrame: inserted code reads of the frame what it has written there on every
 // path.
 func (w *rewritten) loadFrame(s *output, in *code.Insn, off, size int) (holding, reason) {
-	bits, whole := slotsOf(off, size)
+	slots, whole := slotsOf(off, size)
 	h := holding{kind: computed}
-	for n := range s.slots {
-		if bits>>n&1 == 0 {
-			continue
-		}
-		if s.slots[n].kind == nothing {
+	for ; slots != 0; slots &= slots - 1 {
+		there := s.slots.at(bits.TrailingZeros64(slots))
+		if there.kind == nothing {
 			return h, reason{preservedStack, fmt.Sprintf("%v reads r10%+d, which inserted code has not written on every path", in.OpCode, off)}
 		}
 		if whole {
-			h = s.slots[n]
+			h = there
 		}
 	}
 	return h, reason{}

@@ -21,6 +21,10 @@ func regs(rs ...asm.Register) regset {
 	return set
 }
 
+// single is the set of one register: regs has a loop, and this is asked of every
+// instruction on every path.
+func single(r asm.Register) regset { return 1 << r }
+
 // arguments returns r1 to rn.
 func arguments(n int) regset { return 1<<(min(n, 5)+1) - 2 }
 
@@ -50,17 +54,17 @@ func (p place) reads(in *code.Insn) regset {
 	case asm.LdClass:
 		return ldReads(in)
 	case asm.LdXClass:
-		return regs(in.Src)
+		return single(in.Src)
 	case asm.StClass:
-		return regs(in.Dst)
+		return single(in.Dst)
 	case asm.StXClass:
 		if in.OpCode.AtomicOp() == asm.CmpXchg {
 			return regs(asm.R0, in.Dst, in.Src)
 		}
 		if in.OpCode.Mode() == asm.AtomicMode && in.OpCode.AtomicOp() == loadAcquire {
-			return regs(in.Src)
+			return single(in.Src)
 		}
-		return regs(in.Dst, in.Src)
+		return single(in.Dst) | single(in.Src)
 	default:
 		return p.jumpReads(in)
 	}
@@ -74,10 +78,10 @@ func aluReads(in *code.Insn) regset {
 	switch in.OpCode.ALUOp() {
 	case asm.Mov, asm.MovSX8, asm.MovSX16, asm.MovSX32:
 	default:
-		set = regs(in.Dst)
+		set = single(in.Dst)
 	}
 	if in.OpCode.Source() == asm.RegSource {
-		set |= regs(in.Src)
+		set |= single(in.Src)
 	}
 	return set
 }
@@ -85,7 +89,7 @@ func aluReads(in *code.Insn) regset {
 func ldReads(in *code.Insn) regset {
 	switch in.OpCode.Mode() {
 	case asm.AbsMode:
-		return regs(asm.R6)
+		return single(asm.R6)
 	case asm.IndMode:
 		return regs(asm.R6, in.Src)
 	}
@@ -102,9 +106,9 @@ func (p place) jumpReads(in *code.Insn) regset {
 		return p.exitReads()
 	}
 	if in.OpCode.Source() == asm.RegSource {
-		return regs(in.Dst, in.Src)
+		return single(in.Dst) | single(in.Src)
 	}
-	return regs(in.Dst)
+	return single(in.Dst)
 }
 
 // callReads returns the arguments of an extern, whose type is the kernel's and
@@ -133,20 +137,20 @@ func (p place) exitReads() regset {
 			return 0
 		}
 	}
-	return regs(asm.R0)
+	return single(asm.R0)
 }
 
 // entry returns the registers that hold something when f is entered. Programs
 // have one argument, except those that replace a function of another program.
 func entry(f *code.Func) regset {
 	if f.Linkage != code.Program {
-		return arguments(5) | regs(asm.R10)
+		return arguments(5) | single(asm.R10)
 	}
 	n := 1
 	if proto := prototype(f.Type); proto != nil {
 		n = max(n, len(proto.Params))
 	}
-	return arguments(n) | regs(asm.R10)
+	return arguments(n) | single(asm.R10)
 }
 
 func prototype(f *btf.Func) *btf.FuncProto {
@@ -161,27 +165,27 @@ func prototype(f *btf.Func) *btf.FuncProto {
 func writes(in *code.Insn) regset {
 	switch in.OpCode.Class() {
 	case asm.ALUClass, asm.ALU64Class, asm.LdXClass:
-		return regs(in.Dst)
+		return single(in.Dst)
 	case asm.LdClass:
 		if in.OpCode.IsDWordLoad() {
-			return regs(in.Dst)
+			return single(in.Dst)
 		}
-		return regs(asm.R0)
+		return single(asm.R0)
 	case asm.StXClass:
 		if in.OpCode.Mode() != asm.AtomicMode {
 			return 0
 		}
 		switch op := in.OpCode.AtomicOp(); {
 		case op == asm.CmpXchg:
-			return regs(asm.R0)
+			return single(asm.R0)
 		case op == loadAcquire:
-			return regs(in.Dst)
+			return single(in.Dst)
 		case op&fetch != 0:
-			return regs(in.Src)
+			return single(in.Src)
 		}
 	case asm.JumpClass:
 		if in.IsCall() {
-			return regs(asm.R0)
+			return single(asm.R0)
 		}
 	}
 	return 0
