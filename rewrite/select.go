@@ -78,12 +78,7 @@ func (j *job) takes(f int) int {
 	if fn := j.u.Funcs[f]; fn.Linkage != code.Static && fn.Type != nil {
 		return declaredArity(fn.Type)
 	}
-	start := flow.NewDemand(j.graph(f), nil, func(in *code.Insn) int { return arity(j.u, in) }, nil).Start(0)
-	n := maxArgs
-	for n > 0 && start[asm.R0+asm.Register(n)] == 0 {
-		n--
-	}
-	return n
+	return flow.Takes(j.graph(f), func(in *code.Insn) int { return arity(j.u, in) })
 }
 
 // graph is the control flow of function f as it is now.

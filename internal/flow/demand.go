@@ -26,14 +26,14 @@ type Step func(i int, d *Bits) bool
 // Visit is shown an instruction with the bits demanded after it.
 type Visit func(i int, after *Bits)
 
-// Demand holds the demanded bits of a function at the end of every block.
+// Demand holds the demanded bits of a function at the start of every block.
 type Demand struct {
 	g     *Graph
 	step  Step
 	arity func(*code.Insn) int
 	floor uint64
-	out   []Bits
-	now   Bits // where a walk is: one for all of them, as blocks are many
+	start []Bits // of blocks that are reached
+	now   Bits   // where a walk is: one for all of them, as blocks are many
 }
 
 // NewDemand solves the demanded bits of g: one backward data flow over the
@@ -54,36 +54,47 @@ func NewLooks(g *Graph, arity func(*code.Insn) int, visit Visit) *Demand {
 // visit is shown is the last word then.
 func solve(d *Demand, visit Visit) *Demand {
 	g := d.g
-	loops := g.Loops()
-	d.out = make([]Bits, len(g.Blocks))
-	queued := make([]bool, len(g.Blocks))
-	work := slices.Clone(g.Order) // popped from the end: exits first
-	for _, b := range work {
-		queued[b] = true
-	}
-	for len(work) > 0 {
-		b := work[len(work)-1]
-		work = work[:len(work)-1]
-		queued[b] = false
-		var now *Bits
-		if visit == nil || loops || !g.Reached(b) {
-			now = d.start(b)
-		} else {
-			now = d.Walk(b, visit)
+	d.start = make([]Bits, len(g.Blocks))
+	if g.Loops() {
+		d.settle()
+		if visit == nil {
+			return d
 		}
-		for _, p := range g.Blocks[b].Pred {
-			if d.out[p].add(now) && !queued[p] {
-				queued[p] = true
-				work = append(work, p)
-			}
-		}
-	}
-	if visit != nil && loops {
 		for _, b := range g.Order {
 			d.Walk(b, visit)
 		}
+		return d
+	}
+	for _, b := range slices.Backward(g.Order) {
+		if visit == nil {
+			d.start[b] = *d.run(b)
+		} else {
+			d.start[b] = *d.Walk(b, visit)
+		}
 	}
 	return d
+}
+
+// settle goes over the blocks until nothing changes.
+func (d *Demand) settle() {
+	g := d.g
+	settled := make([]bool, len(g.Blocks))
+	for again := true; again; {
+		again = false
+		for _, b := range slices.Backward(g.Order) {
+			if settled[b] {
+				continue
+			}
+			settled[b] = true
+			if !d.start[b].add(d.run(b)) {
+				continue
+			}
+			for _, p := range g.Blocks[b].Pred {
+				settled[p] = false
+				again = again || g.Back(p, b)
+			}
+		}
+	}
 }
 
 // add joins in what is demanded on another way.
@@ -111,7 +122,7 @@ func (d *Demand) before(i int) {
 // bits demanded after each, and returns those demanded before the first. They are
 // good until the next walk.
 func (d *Demand) Walk(b int32, visit Visit) (start *Bits) {
-	d.now = d.out[b]
+	d.leave(b)
 	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
 		visit(i, &d.now)
 		d.before(i)
@@ -119,15 +130,26 @@ func (d *Demand) Walk(b int32, visit Visit) (start *Bits) {
 	return &d.now
 }
 
-// Start returns the bits demanded at the start of block b.
-func (d *Demand) Start(b int32) Bits { return *d.start(b) }
+// Start returns the bits demanded at the start of block b, which is reached.
+func (d *Demand) Start(b int32) Bits { return d.start[b] }
 
-func (d *Demand) start(b int32) *Bits {
-	d.now = d.out[b]
+// run is Walk without anybody to see it.
+func (d *Demand) run(b int32) (start *Bits) {
+	d.leave(b)
 	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
 		d.before(i)
 	}
 	return &d.now
+}
+
+// leave starts a walk with what is demanded at the end of block b.
+func (d *Demand) leave(b int32) {
+	d.now = Bits{}
+	for _, s := range d.g.Blocks[b].Succ {
+		for r, m := range &d.start[s] {
+			d.now[r] |= m
+		}
+	}
 }
 
 // Before turns the bits demanded after in into those demanded before it. A
