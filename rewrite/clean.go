@@ -65,15 +65,15 @@ func (c *cleaner) land() bool {
 // no branch back.
 func (c *cleaner) longestWay() int {
 	g := c.graph()
-	way := make([]int, len(g.Blocks)) // 0: not seen yet, a branch back from there
+	way := make([]int32, len(g.Blocks)) // 0: not seen yet, a branch back from there
 	for _, b := range slices.Backward(g.Order) {
-		rest := 0
+		rest := int32(0)
 		for _, s := range g.Blocks[b].Succ {
 			rest = max(rest, way[s])
 		}
-		way[b] = rest + g.Blocks[b].End - g.Blocks[b].Start
+		way[b] = rest + int32(g.Blocks[b].End-g.Blocks[b].Start)
 	}
-	return way[0]
+	return int(way[0])
 }
 
 // maxRounds bounds the chains of inserted instructions that are dropped from
@@ -171,27 +171,27 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 func (c *cleaner) thread(sets int, land bool) bool {
 	g, d := c.graph(), c.demand(nil)
 	edit := code.NewEdit(c.f)
-	known, at := c.propagate(), c.shown()
-	for _, b := range g.Order {
+	at := c.shown()
+	c.propagate(func(b int32, k *constants) {
 		i := g.Blocks[b].End - 1
+		c.follow(k, g.Blocks[b].Start, i)
 		br := &c.f.Insns[i]
-		if br.Origin >= 0 || !br.IsBranch() || i+1 >= len(g.Of) {
-			continue
-		}
-		k, s := known[b], at[b]
-		c.follow(&k, g.Blocks[b].Start, i)
-		c.show(&s, b, g.Of[br.Target])
-		if w := c.way(i, k, s); w != nil && distance(i, w.to) <= maxBranch {
-			var next flow.Bits
-			if !br.IsGoto() {
-				next = d.Start(g.Of[i+1])
-			}
-			there := d.Start(g.Of[w.to])
-			if !c.retarget(i, w, there, next, sets, edit) && land {
-				c.landing(i, w, there, sets, edit)
+		if br.Origin < 0 && br.IsBranch() && i+1 < len(g.Of) {
+			s := at[b]
+			c.show(&s, b, g.Of[br.Target])
+			if w := c.way(i, *k, s); w != nil && distance(i, w.to) <= maxBranch {
+				var next flow.Bits
+				if !br.IsGoto() {
+					next = d.Start(g.Of[i+1])
+				}
+				there := d.Start(g.Of[w.to])
+				if !c.retarget(i, w, there, next, sets, edit) && land {
+					c.landing(i, w, there, sets, edit)
+				}
 			}
 		}
-	}
+		c.follow(k, i, i+1)
+	})
 	return c.apply(edit)
 }
 
@@ -199,7 +199,9 @@ func (c *cleaner) thread(sets int, land bool) bool {
 // branch stays for it. None becomes a long one by that.
 func (c *cleaner) threadOn() bool {
 	edit := code.NewEdit(c.f)
-	for i := range c.f.Insns {
+	g := c.graph()
+	for b := range g.Blocks {
+		i := g.Blocks[b].End - 1
 		br := &c.f.Insns[i]
 		if br.Origin >= 0 || !br.IsBranch() {
 			continue
@@ -357,27 +359,61 @@ func (w *way) constants(br *code.Insn, there flow.Bits, sets int) (movs []code.I
 	return movs, true
 }
 
-// propagate finds the constants known at the start of each block that is reached.
-func (c *cleaner) propagate() []constants {
+// propagate shows each block that is reached, in their order, with the constants
+// known at its start, which show turns into those known at its end.
+func (c *cleaner) propagate(show func(b int32, k *constants)) {
 	g := c.graph()
-	at, seen := make([]constants, len(g.Blocks)), make([]bool, len(g.Blocks))
-	seen[0] = true
-	for again := true; again; {
-		again = false
-		for _, b := range g.Order {
-			k := at[b]
-			c.follow(&k, g.Blocks[b].Start, g.Blocks[b].End)
-			for _, s := range g.Blocks[b].Succ {
-				switch {
-				case !seen[s]:
-					at[s], seen[s] = k, true
-				case at[s].meet(&k):
-					again = again || g.Back(b, s)
-				}
+	p := propagation{g: g, at: make([]*constants, len(g.Blocks)), last: !g.Loops()}
+	p.at[0] = new(constants)
+	if p.last {
+		p.sweep(show)
+		return
+	}
+	for p.sweep(func(b int32, k *constants) { c.follow(k, g.Blocks[b].Start, g.Blocks[b].End) }) {
+	}
+	for _, b := range g.Order {
+		show(b, p.at[b])
+	}
+}
+
+// propagation is what is known at the start of each block, as far as one has come.
+type propagation struct {
+	g    *flow.Graph
+	at   []*constants
+	idle []*constants // that were in at
+	last bool         // no way leads back: a block is looked at once
+}
+
+// sweep goes over the blocks once, and tells whether something changed where a way
+// leads back.
+func (p *propagation) sweep(follow func(b int32, k *constants)) (again bool) {
+	var k constants
+	for _, b := range p.g.Order {
+		k = *p.at[b]
+		if p.last {
+			p.idle, p.at[b] = append(p.idle, p.at[b]), nil
+		}
+		follow(b, &k)
+		for _, s := range p.g.Blocks[b].Succ {
+			if p.at[s] == nil {
+				p.at[s] = p.fresh()
+				*p.at[s] = k
+			} else if p.at[s].meet(&k) {
+				again = again || p.g.Back(b, s)
 			}
 		}
 	}
-	return at
+	return again
+}
+
+func (p *propagation) fresh() *constants {
+	last := len(p.idle) - 1
+	if last < 0 {
+		return new(constants)
+	}
+	k := p.idle[last]
+	p.idle = p.idle[:last]
+	return k
 }
 
 // meet forgets what the other does not know to be the same.
@@ -405,9 +441,7 @@ func (c *cleaner) follow(k *constants, start, end int) {
 func (c *cleaner) dropKnown() bool {
 	g := c.graph()
 	edit := code.NewEdit(c.f)
-	known := c.propagate()
-	for _, b := range g.Order {
-		k := &known[b]
+	c.propagate(func(b int32, k *constants) {
 		for i := g.Blocks[b].Start; i < g.Blocks[b].End; i++ {
 			in := &c.f.Insns[i]
 			class := in.OpCode.Class()
@@ -417,7 +451,7 @@ func (c *cleaner) dropKnown() bool {
 			}
 			c.follow(k, i, i+1)
 		}
-	}
+	})
 	return c.apply(edit)
 }
 
@@ -452,7 +486,9 @@ func (c *cleaner) dropUnreached() bool {
 // them: what they went around is gone.
 func (c *cleaner) dropEmpty() bool {
 	edit := code.NewEdit(c.f)
-	for i := range c.f.Insns {
+	g := c.graph()
+	for b := range g.Blocks {
+		i := g.Blocks[b].End - 1
 		if in := &c.f.Insns[i]; in.IsBranch() && !in.IsMayGoto() && int(in.Target) == i+1 {
 			edit.Replace(i)
 		}
