@@ -118,7 +118,7 @@ func readImage(raw []byte) (*image, error) {
 		if s.Type == elf.SHT_NULL || s.Type == elf.SHT_NOBITS || describesCode(s.Name, s.Type) {
 			continue
 		}
-		if m.data[i], err = s.Data(); err != nil {
+		if m.data[i], err = dataOf(s, raw); err != nil {
 			return nil, fmt.Errorf("section %s: %w", s.Name, err)
 		}
 		switch {
@@ -143,6 +143,15 @@ func readImage(raw []byte) (*image, error) {
 		area.decode()
 	}
 	return m, nil
+}
+
+// dataOf is what a section holds, in the file's own bytes wherever it lies there as
+// it is.
+func dataOf(s *elf.Section, raw []byte) ([]byte, error) {
+	if all := uint64(len(raw)); s.Flags&elf.SHF_COMPRESSED == 0 && s.Offset <= all && s.Size <= all-s.Offset {
+		return raw[s.Offset:][:s.Size:s.Size], nil
+	}
+	return s.Data()
 }
 
 // decode notes where instructions start. What lies between functions is taken slot

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"debug/elf"
+	"encoding/binary"
 	"fmt"
 )
 
@@ -17,7 +18,7 @@ type slotAt struct {
 func (m *image) slotAt(a *codeImage, i int) slotAt {
 	b := a.data[i*slot:]
 	s := slotAt{op: b[0], regs: b[1], src: b[1] >> 4, offset: int16(m.order.Uint16(b[2:])), constant: int32(m.order.Uint32(b[4:]))}
-	if m.order.Uint16([]byte{0, 1}) == 1 { // big-endian: the fields of the byte are the other way round
+	if m.order == binary.ByteOrder(binary.BigEndian) { // the fields of the byte are the other way round
 		s.src = b[1] & 0xf
 	}
 	return s

@@ -35,6 +35,17 @@ type record struct {
 	words  [3]uint32
 }
 
+// recordPlace is where a record stands, in words only where something is wrong with
+// it: there are as many as a program has lines.
+type recordPlace struct {
+	section string
+	n       int
+}
+
+func (p recordPlace) String() string {
+	return fmt.Sprintf(".BTF.ext: section %s: record %d", p.section, p.n)
+}
+
 // records takes a part of .BTF.ext apart, by the name of the section of code.
 func (m *image) records(t *typeTable, part int) (map[string][]record, error) {
 	out := map[string][]record{}
@@ -72,14 +83,16 @@ func (m *image) records(t *typeTable, part int) (map[string][]record, error) {
 		if body = body[8:]; !ok || count == 0 || count*each > uint64(len(body)) {
 			return nil, fmt.Errorf("has %d records of section %q in %d bytes", count, name, len(body))
 		}
+		of := slices.Grow(out[name], int(count))
 		for range count {
 			r := record{offset: uint64(m.order.Uint32(body))}
 			for k := 0; k < leastSize[part]/4-1; k++ {
 				r.words[k] = m.order.Uint32(body[4+4*k:])
 			}
-			out[name] = append(out[name], r)
+			of = append(of, r)
 			body = body[each:]
 		}
+		out[name] = of
 	}
 	return out, nil
 }
@@ -97,7 +110,7 @@ func (c *objectChecker) checkRecords() {
 	for _, a := range c.code {
 		areas[a.name] = a
 	}
-	check := [extParts]func(where string, a *codeImage, r record){c.checkFuncRecord, c.checkLineRecord, c.checkCORERecord}
+	check := [extParts]func(where recordPlace, a *codeImage, r record){c.checkFuncRecord, c.checkLineRecord, c.checkCORERecord}
 	for part := range extParts {
 		records, err := c.records(c.table, part)
 		if err != nil {
@@ -111,13 +124,13 @@ func (c *objectChecker) checkRecords() {
 			}
 			last := -1
 			for i, r := range records[name] {
-				where := fmt.Sprintf(".BTF.ext: section %s: record %d", name, i)
+				where := recordPlace{name, i}
 				if int(r.offset) <= last {
-					c.report(partNames[part], where, "is at byte %d, the one before at %d", r.offset, last)
+					c.report(partNames[part], where.String(), "is at byte %d, the one before at %d", r.offset, last)
 				}
 				last = int(r.offset)
 				if !areas[name].starts(r.offset) {
-					c.report(partNames[part], where, "is at byte %d, where no instruction starts", r.offset)
+					c.report(partNames[part], where.String(), "is at byte %d, where no instruction starts", r.offset)
 					continue
 				}
 				check[part](where, areas[name], r)
@@ -127,33 +140,33 @@ func (c *objectChecker) checkRecords() {
 	}
 }
 
-func (c *objectChecker) checkFuncRecord(where string, a *codeImage, r record) {
+func (c *objectChecker) checkFuncRecord(where recordPlace, a *codeImage, r record) {
 	if !a.startsFunction(int(r.offset)) {
-		c.report("func record", where, "is at byte %d, where no function starts", r.offset)
+		c.report("func record", where.String(), "is at byte %d, where no function starts", r.offset)
 	}
 	if !c.table.valid(r.words[0]) || c.table.kind(r.words[0]) != kindFunc {
-		c.report("func record", where, "type %d is no function", r.words[0])
+		c.report("func record", where.String(), "type %d is no function", r.words[0])
 	}
 }
 
-func (c *objectChecker) checkLineRecord(where string, _ *codeImage, r record) {
+func (c *objectChecker) checkLineRecord(where recordPlace, _ *codeImage, r record) {
 	for _, at := range r.words[:2] {
-		if _, ok := c.table.text(at); !ok {
-			c.report("line record", where, "has a text at byte %d of %d", at, len(c.table.strings))
+		if !c.table.hasText(at) {
+			c.report("line record", where.String(), "has a text at byte %d of %d", at, len(c.table.strings))
 		}
 	}
 }
 
-func (c *objectChecker) checkCORERecord(where string, a *codeImage, r record) {
+func (c *objectChecker) checkCORERecord(where recordPlace, a *codeImage, r record) {
 	const rule = "CO-RE record"
 	if in := c.slotAt(a, int(r.offset/slot)); !in.patchable() {
-		c.report(rule, where, "opcode %#x has nothing that a loader could put the answer into", in.op)
+		c.report(rule, where.String(), "opcode %#x has nothing that a loader could put the answer into", in.op)
 	}
 	if r.words[0] != 0 && !c.table.valid(r.words[0]) {
-		c.report(rule, where, "is about type %d, there are %d", r.words[0], len(c.table.records))
+		c.report(rule, where.String(), "is about type %d, there are %d", r.words[0], len(c.table.records))
 	}
 	if r.words[2] >= coreKinds {
-		c.report(rule, where, "is of kind %d, which does not exist", r.words[2])
+		c.report(rule, where.String(), "is of kind %d, which does not exist", r.words[2])
 	}
 	text, ok := c.table.text(r.words[1])
 	steps := strings.Split(text, ":")
@@ -162,7 +175,7 @@ func (c *objectChecker) checkCORERecord(where string, a *codeImage, r record) {
 		ok = ok && err == nil
 	}
 	if !ok || len(steps) > maxAccess {
-		c.report(rule, where, "has access %q, wanted numbers with colons between them", text)
+		c.report(rule, where.String(), "has access %q, wanted numbers with colons between them", text)
 	}
 }
 

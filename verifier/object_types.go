@@ -104,9 +104,12 @@ func (t *typeTable) word(id uint32, at int) uint32 { return t.order.Uint32(t.rec
 func (t *typeTable) kind(id uint32) uint32         { return t.word(id, 1) >> 24 & 0x1f }
 func (t *typeTable) valid(id uint32) bool          { return id >= 1 && id <= uint32(len(t.records)) }
 
+// hasText tells whether there is a string at an offset.
+func (t *typeTable) hasText(at uint32) bool { return uint64(at) < uint64(len(t.strings)) }
+
 // text returns a string by its offset.
 func (t *typeTable) text(at uint32) (string, bool) {
-	if uint64(at) >= uint64(len(t.strings)) {
+	if !t.hasText(at) {
 		return "", false
 	}
 	text, _, _ := bytes.Cut(t.strings[at:], []byte{0})
@@ -207,7 +210,7 @@ func (c *objectChecker) checkTypes() {
 	for id := uint32(1); c.table.valid(id); id++ {
 		names, types := c.table.mentions(id)
 		for _, at := range names {
-			if _, ok := c.table.text(at); !ok {
+			if !c.table.hasText(at) {
 				c.report(rule, where, "type %d has a name at byte %d of %d", id, at, len(c.table.strings))
 			}
 		}
