@@ -80,7 +80,8 @@ func (f *File) readExt() error {
 type extReader struct {
 	f       *File
 	ext     *extInfo
-	strings string // of .BTF
+	strings string      // of .BTF
+	lines   []code.Line // room for those of a section
 }
 
 func (r *extReader) read(data []byte) error {
@@ -144,6 +145,9 @@ func (r *extReader) readPart(part int, data []byte) error {
 			return fmt.Errorf("part %d: section %s holds no code", part, name)
 		}
 		r.ext.names[cs] = nameOff
+		if part == extLines {
+			r.lines = make([]code.Line, 0, n)
+		}
 		for i := range n {
 			if err := r.record(part, cs, data[i*size:(i+1)*size]); err != nil {
 				return fmt.Errorf("part %d: section %s: record %d: %w", part, name, i, err)
@@ -174,7 +178,8 @@ func (r *extReader) record(part int, cs *codeSection, rec []byte) error {
 		if in.Line != nil {
 			return fmt.Errorf("second source line at offset %d", word(0))
 		}
-		line := &code.Line{FileOff: word(1), TextOff: word(2), Number: word(3) >> 10, Column: word(3) & 0x3ff}
+		r.lines = append(r.lines, code.Line{FileOff: word(1), TextOff: word(2), Number: word(3) >> 10, Column: word(3) & 0x3ff})
+		line := &r.lines[len(r.lines)-1]
 		if line.File, err = cString(r.strings, line.FileOff); err != nil {
 			return fmt.Errorf("file name: %w", err)
 		}
@@ -303,9 +308,11 @@ func (b *extBuilder) add(part int, cs *codeSection, key any, words ...uint32) {
 	for _, w := range words {
 		out = b.order.AppendUint32(out, w)
 	}
-	tail := b.tails[key]
-	if tail == nil {
-		tail = make([]byte, b.recordSize[part]-4*len(words))
+	var tail []byte
+	if more := b.recordSize[part] - 4*len(words); more > 0 {
+		if tail = b.tails[key]; tail == nil {
+			tail = make([]byte, more)
+		}
 	}
 	b.records[part][cs] = append(out, tail...)
 }

@@ -41,10 +41,13 @@ func decode(data []byte, order binary.ByteOrder) ([]code.Insn, error) {
 	if len(data)%slotSize != 0 {
 		return nil, fmt.Errorf("%d bytes are no whole number of instructions", len(data))
 	}
-	insns := make([]code.Insn, 0, len(data)/slotSize)
+	insns := make([]code.Insn, len(data)/slotSize)
+	n := 0
 	for slot := 0; slot < len(data)/slotSize; slot++ {
-		in := code.New(decodeSlot(data[slot*slotSize:], order))
-		in.Origin = int32(len(insns))
+		in := &insns[n]
+		decodeSlot(&in.Instruction, data[slot*slotSize:], order)
+		in.Target, in.Origin = code.NoTarget, int32(n)
+		n++
 		if in.OpCode.IsDWordLoad() {
 			slot++
 			rest := data[slot*slotSize:]
@@ -57,19 +60,16 @@ func decode(data []byte, order binary.ByteOrder) ([]code.Insn, error) {
 			high := uint64(order.Uint32(rest[4:]))
 			in.Constant = int64(high<<32 | uint64(uint32(in.Constant)))
 		}
-		insns = append(insns, in)
 	}
-	return insns, nil
+	return insns[:n], nil
 }
 
-func decodeSlot(b []byte, order binary.ByteOrder) asm.Instruction {
-	in := asm.Instruction{
-		OpCode:   asm.OpCode(b[0]),
-		Dst:      asm.Register(b[1] & 0xf),
-		Src:      asm.Register(b[1] >> 4),
-		Offset:   int16(order.Uint16(b[2:])),
-		Constant: int64(int32(order.Uint32(b[4:]))),
-	}
+// decodeSlot fills in what is 0.
+func decodeSlot(in *asm.Instruction, b []byte, order binary.ByteOrder) {
+	in.OpCode = asm.OpCode(b[0])
+	in.Dst, in.Src = asm.Register(b[1]&0xf), asm.Register(b[1]>>4)
+	in.Offset = int16(order.Uint16(b[2:]))
+	in.Constant = int64(int32(order.Uint32(b[4:])))
 	if order == binary.BigEndian {
 		in.Dst, in.Src = in.Src, in.Dst
 	}
@@ -84,7 +84,6 @@ func decodeSlot(b []byte, order binary.ByteOrder) asm.Instruction {
 	case in.OpCode.AtomicOp() != asm.InvalidAtomic:
 		in.OpCode |= asm.OpCode(in.Constant<<8) & atomicBits
 	}
-	return in
 }
 
 // encode appends what decode read. Package asm says InvalidOpCode for what it can
@@ -92,7 +91,7 @@ func decodeSlot(b []byte, order binary.ByteOrder) asm.Instruction {
 func encode(out []byte, in *code.Insn, order binary.AppendByteOrder) ([]byte, error) {
 	op, offset, constant := in.OpCode, in.Offset, uint32(in.Constant)
 	switch {
-	case op.Class().IsALU():
+	case op > 0xff && op.Class().IsALU():
 		for _, v := range variants {
 			if op.ALUOp() == v.op {
 				op, offset = op.SetALUOp(v.plain), v.offset
@@ -106,13 +105,11 @@ func encode(out []byte, in *code.Insn, order binary.AppendByteOrder) ([]byte, er
 	if op > 0xff || in.Dst > 0xf || in.Src > 0xf {
 		return nil, fmt.Errorf("no such instruction: opcode %#x, registers %d and %d", uint32(in.OpCode), in.Dst, in.Src)
 	}
-	regs := uint8(in.Dst) | uint8(in.Src)<<4
+	slot := uint64(op) | uint64(in.Dst)<<8 | uint64(in.Src)<<12 | uint64(uint16(offset))<<16 | uint64(constant)<<32
 	if order == binary.AppendByteOrder(binary.BigEndian) {
-		regs = uint8(in.Src) | uint8(in.Dst)<<4
+		slot = uint64(op)<<56 | uint64(in.Dst)<<52 | uint64(in.Src)<<48 | uint64(uint16(offset))<<32 | uint64(constant)
 	}
-	out = append(out, uint8(op), regs)
-	out = order.AppendUint16(out, uint16(offset))
-	out = order.AppendUint32(out, constant)
+	out = order.AppendUint64(out, slot)
 	if in.OpCode.IsDWordLoad() {
 		out = order.AppendUint32(out, 0)
 		out = order.AppendUint32(out, uint32(uint64(in.Constant)>>32))

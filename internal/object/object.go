@@ -337,6 +337,10 @@ func (f *File) readCalls() error {
 		slot := f.functions[i].start / slotSize
 		for j := range fn.Insns {
 			in := &fn.Insns[j]
+			if !refers(in) {
+				slot++
+				continue
+			}
 			r, relocated := f.functions[i].relocs[int32(j)]
 			var err error
 			switch {

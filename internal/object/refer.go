@@ -12,16 +12,20 @@ import (
 // refer makes an instruction refer to what it should from its new place: by its
 // constant, and by a relocation where one is needed (kind 0: none).
 func (e *encoder) refer(fn int, in *code.Insn, offset uint64) (reloc, error) {
-	var was code.Insn
-	var old reloc
-	if in.Origin >= 0 {
-		if int(in.Origin) >= len(e.f.unit.Funcs[fn].Insns) {
-			return reloc{}, fmt.Errorf("comes from instruction %d, the function had %d", in.Origin, len(e.f.unit.Funcs[fn].Insns))
-		}
-		was = e.f.unit.Funcs[fn].Insns[in.Origin]
-		old = e.f.functions[fn].relocs[in.Origin]
+	before := e.f.unit.Funcs[fn].Insns
+	if in.Origin >= 0 && int(in.Origin) >= len(before) {
+		return reloc{}, fmt.Errorf("comes from instruction %d, the function had %d", in.Origin, len(before))
 	}
-	same := in.Origin >= 0 && was.OpCode == in.OpCode && was.Ref == in.Ref
+	if in.Ref.Kind == code.RefNone && !refers(in) {
+		return reloc{}, nil
+	}
+	var old reloc
+	same := false
+	if in.Origin >= 0 {
+		old = e.f.functions[fn].relocs[in.Origin]
+		was := &before[in.Origin]
+		same = was.OpCode == in.OpCode && was.Ref == in.Ref
+	}
 	r := reloc{offset: offset, kind: old.kind, symbol: old.symbol}
 	if in.Ref.Kind == code.RefNone {
 		if !same {
@@ -64,6 +68,10 @@ func (e *encoder) refer(fn int, in *code.Insn, offset uint64) (reloc, error) {
 	}
 	return r, nil
 }
+
+// refers tells whether an instruction is one of those that may refer to something,
+// and have a relocation.
+func refers(in *code.Insn) bool { return in.IsCall() || in.OpCode.IsDWordLoad() }
 
 func (e *encoder) count(kind code.RefKind) int {
 	switch kind {
