@@ -45,6 +45,7 @@ type codeSection struct {
 	// in its function: -1 for the second half of a wide load and for bytes that
 	// are in no function.
 	insns []int32
+	last  int // where functionAt found one last: who asks goes from one to the next
 }
 
 // function is where a function stands in the file.
@@ -309,6 +310,11 @@ func (f *File) at(cs *codeSection, offset uint64) (fn int, insn int32) {
 
 // functionAt returns the function that an offset of a section is in, -1: none.
 func (f *File) functionAt(cs *codeSection, offset uint64) int {
+	if cs.last < len(cs.functions) {
+		if fn := f.functions[cs.functions[cs.last]]; offset >= fn.start && offset < fn.end {
+			return cs.functions[cs.last]
+		}
+	}
 	i, exact := slices.BinarySearchFunc(cs.functions, offset, func(fn int, offset uint64) int {
 		return cmp.Compare(f.functions[fn].start, offset)
 	})
@@ -318,6 +324,7 @@ func (f *File) functionAt(cs *codeSection, offset uint64) int {
 	if i < 0 || offset >= f.functions[cs.functions[i]].end {
 		return -1
 	}
+	cs.last = i
 	return cs.functions[i]
 }
 
