@@ -93,9 +93,7 @@ func (c *cleaner) graph() *flow.Graph {
 	return c.g
 }
 
-func (c *cleaner) demand(visit flow.Visit) *flow.Demand {
-	return flow.NewDemand(c.graph(), nil, func(in *code.Insn) int { return arity(c.u, in) }, visit)
-}
+func (c *cleaner) arity(in *code.Insn) int { return arity(c.u, in) }
 
 // constants is what is known of registers.
 type constants struct {
@@ -169,7 +167,7 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 // comparisons after it are decided. So many constants are set before a branch at the
 // most, or else where it lands.
 func (c *cleaner) thread(sets int, land bool) bool {
-	g, d := c.graph(), c.demand(nil)
+	g, d := c.graph(), flow.NewDemand(c.graph(), nil, c.arity, nil)
 	edit := code.NewEdit(c.f)
 	at := c.shown()
 	c.propagate(func(b int32, k *constants) {
@@ -458,7 +456,7 @@ func (c *cleaner) dropKnown() bool {
 // dropDead drops inserted instructions whose result nobody looks at.
 func (c *cleaner) dropDead() bool {
 	edit := code.NewEdit(c.f)
-	c.demand(func(i int, after *flow.Bits) {
+	flow.Demanded(c.graph(), c.arity, func(i int, after *flow.Bits) {
 		in := &c.f.Insns[i]
 		if in.Origin >= 0 || after[in.Dst] != 0 {
 			return

@@ -22,13 +22,15 @@ func regset(rs ...asm.Register) (out registers) {
 	return out
 }
 
-// liveRegisters notes the program's registers around each instruction.
+// liveRegisters notes the program's registers around each instruction. demand has
+// seen those that are live after it.
 func (p *plan) liveRegisters(d *flow.Demand) {
-	p.inUse, p.before = make([]registers, len(p.f.Insns)), make([]registers, len(p.f.Insns))
 	for _, b := range p.graph.Order {
 		blk := &p.graph.Blocks[b]
-		p.before[blk.Start] = liveSet(d.Walk(b, func(i int, bits *flow.Bits) {
-			after := liveSet(bits)
+		start := d.Start(b)
+		p.before[blk.Start] = liveSet(&start)
+		for i := blk.Start; i < blk.End; i++ {
+			after := p.inUse[i]
 			if i+1 < blk.End {
 				p.before[i+1] = after
 			}
@@ -39,7 +41,7 @@ func (p *plan) liveRegisters(d *flow.Demand) {
 			if p.reads[i] != nil {
 				p.results |= regset(p.f.Insns[i].Dst)
 			}
-		}))
+		}
 	}
 }
 

@@ -15,10 +15,7 @@ import (
 // it.
 func (c *cleaner) dropMoves() bool {
 	m := mover{cleaner: c, live: make([]registers, len(c.f.Insns)), gone: make([]bool, len(c.f.Insns)), edit: code.NewEdit(c.f)}
-	m.demand = c.demand(nil)
-	for _, b := range c.graph().Order {
-		m.demand.Walk(b, func(i int, after *flow.Bits) { m.live[i] = liveSet(after) })
-	}
+	m.demand = flow.NewDemand(c.graph(), nil, c.arity, func(i int, after *flow.Bits) { m.live[i] = liveSet(after) })
 	for _, b := range c.g.Order {
 		for i := c.g.Blocks[b].Start; i < c.g.Blocks[b].End; i++ {
 			in := &c.f.Insns[i]

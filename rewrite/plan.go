@@ -41,7 +41,7 @@ type plan struct {
 	alive  []uint64    // words live after i
 	sinks  []bool      // before i words are fetched, and not at the calls; nil: nowhere
 	sunk   []uint64    // and the words; nil with it
-	inUse  []registers // program registers that are live after i, or written by it
+	inUse  []registers // program registers that are live after i, or written by it once liveRegisters has come by
 	before []registers // and before i
 
 	fetch    map[int]uint64         // words that call i has to bring, -1: at the entry
@@ -99,7 +99,8 @@ func newPlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) *p
 	n := len(x.f.Insns)
 	p := &plan{found: x, t: t, u: u, main: ds.main, decls: ds.list, tables: ts,
 		callAt: make([]bool, n), gone: make([]bool, n), reads: make([]*read, n), tests: make([]*test, n),
-		held: map[int][]layouts.Condition{}, there: map[int][]*layouts.Hint{}, uses: make([]uint64, n)}
+		held: map[int][]layouts.Condition{}, there: map[int][]*layouts.Hint{}, uses: make([]uint64, n),
+		inUse: make([]registers, n), before: make([]registers, n)}
 	for _, c := range p.calls {
 		p.callAt[c.insn] = true
 	}
@@ -285,6 +286,7 @@ func (p *plan) demand() *flow.Demand {
 	for {
 		dropped := false
 		d := flow.NewDemand(p.graph, p.effect, func(in *code.Insn) int { return arity(p.u, in) }, func(i int, after *flow.Bits) {
+			p.inUse[i] = liveSet(after)
 			in := &p.f.Insns[i]
 			if r := p.reads[i]; r != nil {
 				p.narrow(r, after[in.Dst])

@@ -88,7 +88,7 @@ func (j *job) demandedLoads(f int) []uint64 {
 // looks shows, after each instruction of function f, the bits that something looks
 // at.
 func (j *job) looks(f int, show flow.Visit) {
-	flow.NewLooks(j.graph(f), func(in *code.Insn) int { return arity(j.u, in) }, show)
+	flow.Looks(j.graph(f), func(in *code.Insn) int { return arity(j.u, in) }, show)
 }
 
 // setOffset puts a field's offset where the instruction has it.

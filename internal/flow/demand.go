@@ -41,38 +41,72 @@ type Demand struct {
 // pass is going to change; arity says how many arguments a call takes. visit, if
 // not nil, sees all instructions that are reached, block by block as with Walk.
 func NewDemand(g *Graph, step Step, arity func(*code.Insn) int, visit Visit) *Demand {
-	return solve(&Demand{g: g, step: step, arity: arity, floor: 1}, visit)
+	d := &Demand{g: g, step: step, arity: arity, floor: 1}
+	d.keep(visit)
+	return d
 }
 
-// NewLooks is NewDemand without liveness: what only dead instructions read has
-// no bits. The bits are those that make a difference, and no others.
-func NewLooks(g *Graph, arity func(*code.Insn) int, visit Visit) *Demand {
-	return solve(&Demand{g: g, arity: arity}, visit)
+// Demanded is NewDemand for who wants to see the instructions once and nothing more.
+func Demanded(g *Graph, arity func(*code.Insn) int, visit Visit) {
+	(&Demand{g: g, arity: arity, floor: 1}).show(visit)
 }
 
-// solve takes each block after all that it leads to, where there is no loop: what
+// Looks is Demanded without liveness: what only dead instructions read has no bits.
+// The bits are those that make a difference, and no others.
+func Looks(g *Graph, arity func(*code.Insn) int, visit Visit) {
+	(&Demand{g: g, arity: arity}).show(visit)
+}
+
+// keep takes each block after all that it leads to, where there is no loop: what
 // visit is shown is the last word then.
-func solve(d *Demand, visit Visit) *Demand {
+func (d *Demand) keep(visit Visit) {
 	g := d.g
 	d.start = make([]Bits, len(g.Blocks))
 	if g.Loops() {
 		d.settle()
 		if visit == nil {
-			return d
+			return
 		}
 		for _, b := range g.Order {
 			d.Walk(b, visit)
 		}
-		return d
+		return
 	}
 	for _, b := range slices.Backward(g.Order) {
-		if visit == nil {
-			d.start[b] = *d.run(b)
-		} else {
-			d.start[b] = *d.Walk(b, visit)
+		d.leave(b)
+		d.start[b] = *d.walk(b, visit)
+	}
+}
+
+// show is keep of what is still asked for only: a block tells those that lead to it
+// what it demands, and the one that was told last has it no more.
+func (d *Demand) show(visit Visit) {
+	g := d.g
+	if g.Loops() {
+		d.keep(visit)
+		return
+	}
+	var idle []*Bits
+	ends := make([]*Bits, len(g.Blocks)) // nil: nothing is demanded there, or no more will be asked
+	for _, b := range slices.Backward(g.Order) {
+		d.now = Bits{}
+		if ends[b] != nil {
+			d.now = *ends[b]
+			idle, ends[b] = append(idle, ends[b]), nil
+		}
+		d.walk(b, visit)
+		for _, p := range g.Blocks[b].Pred {
+			if last := len(idle) - 1; ends[p] != nil {
+				ends[p].add(&d.now)
+				continue
+			} else if last >= 0 {
+				ends[p], idle = idle[last], idle[:last]
+			} else {
+				ends[p] = new(Bits)
+			}
+			*ends[p] = d.now
 		}
 	}
-	return d
 }
 
 // settle goes over the blocks until nothing changes.
@@ -86,7 +120,8 @@ func (d *Demand) settle() {
 				continue
 			}
 			settled[b] = true
-			if !d.start[b].add(d.run(b)) {
+			d.leave(b)
+			if !d.start[b].add(d.walk(b, nil)) {
 				continue
 			}
 			for _, p := range g.Blocks[b].Pred {
@@ -123,20 +158,18 @@ func (d *Demand) before(i int) {
 // good until the next walk.
 func (d *Demand) Walk(b int32, visit Visit) (start *Bits) {
 	d.leave(b)
-	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
-		visit(i, &d.now)
-		d.before(i)
-	}
-	return &d.now
+	return d.walk(b, visit)
 }
 
 // Start returns the bits demanded at the start of block b, which is reached.
 func (d *Demand) Start(b int32) Bits { return d.start[b] }
 
-// run is Walk without anybody to see it.
-func (d *Demand) run(b int32) (start *Bits) {
-	d.leave(b)
+// walk is Walk from what is demanded now. visit may be nil.
+func (d *Demand) walk(b int32, visit Visit) (start *Bits) {
 	for i := d.g.Blocks[b].End - 1; i >= d.g.Blocks[b].Start; i-- {
+		if visit != nil {
+			visit(i, &d.now)
+		}
 		d.before(i)
 	}
 	return &d.now

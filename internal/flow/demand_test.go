@@ -28,6 +28,15 @@ func before(f *code.Func) []flow.Bits {
 		}
 		shown[i] = *after
 	})
+	seen := 0
+	flow.Demanded(g, arity, func(i int, after *flow.Bits) {
+		if seen++; shown[i] != *after {
+			panic("what is kept is not what is shown")
+		}
+	})
+	if seen != len(shown) {
+		panic("not all instructions are shown")
+	}
 	all := make([]flow.Bits, len(f.Insns))
 	for b := range g.Blocks {
 		d.Walk(int32(b), func(i int, after *flow.Bits) {

@@ -95,7 +95,7 @@ func (g *Graph) Unlink(from, to int32) {
 
 // linkBack fills Pred from Succ, out of one allocation too.
 func (g *Graph) linkBack() {
-	count := make([]int, len(g.Blocks))
+	count := make([]int32, len(g.Blocks))
 	edges := 0
 	for b := range g.Blocks {
 		for _, s := range g.Blocks[b].Succ {
@@ -115,33 +115,32 @@ func (g *Graph) linkBack() {
 }
 
 // sort fills Order by a depth-first walk without recursion: functions may have
-// a million blocks in a row.
+// a million blocks in a row. Until a block is in Order, Rank has the one that the
+// walk came to it from.
 func (g *Graph) sort() {
 	if len(g.Blocks) == 0 {
 		return
 	}
-	type frame struct{ block, next int32 }
-	seen := make([]bool, len(g.Blocks))
+	g.Rank = make([]int32, len(g.Blocks))
 	g.Order = make([]int32, 0, len(g.Blocks))
-	stack := []frame{{0, 0}}
-	seen[0] = true
-	for len(stack) > 0 {
-		top := &stack[len(stack)-1]
-		succ := g.Blocks[top.block].Succ
-		if int(top.next) == len(succ) {
-			g.Order = append(g.Order, top.block)
-			stack = stack[:len(stack)-1]
+	next := make([]uint8, len(g.Blocks)) // 0: not seen; else one more than the successors that were
+	next[0], g.Rank[0] = 1, -1
+	for b := int32(0); b >= 0; {
+		succ := g.Blocks[b].Succ
+		n := next[b] - 1
+		if int(n) == len(succ) {
+			g.Order = append(g.Order, b)
+			b = g.Rank[b]
 			continue
 		}
-		s := succ[top.next]
-		top.next++
-		if !seen[s] {
-			seen[s] = true
-			stack = append(stack, frame{s, 0})
+		next[b]++
+		if s := succ[n]; next[s] == 0 {
+			next[s], g.Rank[s] = 1, b
+			b = s
 		}
 	}
 	slices.Reverse(g.Order)
-	g.Rank = make([]int32, len(g.Blocks))
+	clear(g.Rank)
 	for i, b := range g.Order {
 		g.Rank[b] = int32(i)
 	}
