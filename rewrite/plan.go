@@ -36,6 +36,9 @@ type plan struct {
 	ready  []layouts.Condition         // and those that are tested with each hint
 	entry  bool                        // words are fetched at the function's entry, not at the calls
 
+	bits  *flow.Demand // nil: not solved yet
+	roles []role       // by instruction: as it was solved
+
 	// By instruction too.
 	uses   []uint64    // words that i reads, by bit
 	alive  []uint64    // words live after i
@@ -284,8 +287,8 @@ func (p *plan) flavoured() *declaration {
 // these were made of may be of no use either.
 func (p *plan) demand() *flow.Demand {
 	for {
-		dropped := false
-		d := flow.NewDemand(p.graph, p.effect, func(in *code.Insn) int { return arity(p.u, in) }, func(i int, after *flow.Bits) {
+		again := false
+		visit := func(i int, after *flow.Bits) {
 			p.inUse[i] = liveSet(after)
 			in := &p.f.Insns[i]
 			if r := p.reads[i]; r != nil {
@@ -295,13 +298,58 @@ func (p *plan) demand() *flow.Demand {
 				return
 			}
 			if _, ok := p.answers[i]; ok {
-				p.gone[i], dropped = true, true
+				p.gone[i], again = true, true
 			}
-		})
-		if !dropped {
-			return d
+		}
+		if p.bits == nil {
+			p.roles = make([]role, len(p.f.Insns))
+			for b := range p.graph.Blocks {
+				p.changed(int32(b))
+			}
+			p.bits = flow.NewDemand(p.graph, p.effect, func(in *code.Insn) int { return arity(p.u, in) }, visit)
+		} else {
+			p.bits.Again(p.changed, visit)
+		}
+		if !again {
+			return p.bits
 		}
 	}
+}
+
+// role is what is to become of an instruction, as far as effect has something to say.
+type role uint8
+
+const (
+	kept     role = iota
+	dropped       // it goes
+	tested        // a branch that becomes a test of the descriptor
+	replaced      // a load for which what it loads is computed
+	fetches       // a call of hintjit_rx
+)
+
+// changed notes the roles of the instructions of a block, and tells whether some had
+// another.
+func (p *plan) changed(b int32) (changed bool) {
+	for i := p.graph.Blocks[b].Start; i < p.graph.Blocks[b].End; i++ {
+		if now := p.role(i); now != p.roles[i] {
+			p.roles[i], changed = now, true
+		}
+	}
+	return changed
+}
+
+func (p *plan) role(i int) role {
+	switch {
+	case p.gone[i]:
+		return dropped
+	case p.tests[i] != nil:
+		return tested
+	case p.reads[i] != nil:
+		return replaced
+	case p.isCall(i):
+		return fetches
+	}
+	return kept
 }
 
 // narrow drops the parts of a load that nobody looks at.
@@ -317,14 +365,13 @@ func (p *plan) narrow(r *read, demanded uint64) {
 
 // effect is what the instructions that change will do to the demanded bits.
 func (p *plan) effect(i int, d *flow.Bits) bool {
-	in := &p.f.Insns[i]
-	switch {
-	case p.gone[i] || p.tests[i] != nil:
+	switch p.role(i) {
+	case dropped, tested:
 		return true
-	case p.reads[i] != nil:
-		d[in.Dst] = 0
+	case replaced:
+		d[p.f.Insns[i].Dst] = 0
 		return true
-	case p.isCall(i):
+	case fetches:
 		for r := asm.R0; r <= asm.R5; r++ {
 			d[r] = 0
 		}

@@ -78,6 +78,30 @@ func (d *Demand) keep(visit Visit) {
 	}
 }
 
+// Again solves anew, where step has other things to say of the blocks that changed
+// tells of, or the graph has lost edges there. visit sees those and the blocks at
+// whose ends other bits are demanded by that; in a graph with loops, all.
+func (d *Demand) Again(changed func(b int32) bool, visit Visit) {
+	g := d.g
+	if g.Loops() {
+		d.keep(visit)
+		return
+	}
+	differs := make([]bool, len(g.Blocks)) // what is demanded at the start
+	for _, b := range slices.Backward(g.Order) {
+		again := changed(b)
+		for _, s := range g.Blocks[b].Succ {
+			again = again || differs[s]
+		}
+		if !again {
+			continue
+		}
+		d.leave(b)
+		start := d.walk(b, visit)
+		differs[b], d.start[b] = *start != d.start[b], *start
+	}
+}
+
 // show is keep of what is still asked for only: a block tells those that lead to it
 // what it demands, and the one that was told last has it no more.
 func (d *Demand) show(visit Visit) {

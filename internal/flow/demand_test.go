@@ -275,3 +275,32 @@ func TestReadIsLive(t *testing.T) {
 		require.NotZero(t, d[asm.R5], "%v", in)
 	}
 }
+
+// What is solved again where something changed is what is solved anew.
+func TestAgainRandomly(t *testing.T) {
+	rng := chance.Rand(t)
+	for round := range 500 {
+		f := &code.Func{Name: "main", Insns: newProgram(rng).insns}
+		for i := range f.Insns {
+			if in := &f.Insns[i]; round%4 > 0 && in.IsBranch() && int(in.Target) <= i {
+				in.Target = int32(i + 1) // no loop
+			}
+		}
+		g := flow.NewGraph(f)
+		gone := make([]bool, len(f.Insns))
+		step := func(i int, _ *flow.Bits) bool { return gone[i] }
+		d := flow.NewDemand(g, step, arity, nil)
+		for range 3 {
+			changed := make([]bool, len(g.Blocks))
+			for range 1 + rng.IntN(3) {
+				i := rng.IntN(len(gone))
+				gone[i], changed[g.Of[i]] = !gone[i], true
+			}
+			d.Again(func(b int32) bool { return changed[b] }, nil)
+			want := flow.NewDemand(g, step, arity, nil)
+			for _, b := range g.Order {
+				require.Equal(t, want.Start(b), d.Start(b), "block %d of\n%v", b, listing(f))
+			}
+		}
+	}
+}

@@ -15,7 +15,7 @@ import (
 func TestTakesRandomly(t *testing.T) {
 	rng := chance.Rand(t)
 	seen := map[int]int{}
-	for range 2000 {
+	for range 1000 {
 		f := &code.Func{Name: "main", Insns: newProgram(rng).insns}
 		f.Insns = f.Insns[rng.IntN(len(f.Insns)):] // past some of what sets its registers
 		start := len(f.Insns)
