@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf/asm"
+
+	"github.com/hintjit/hintjit/internal/code"
 )
 
 // A program asks for its hints at its top and looks at them where it needs them,
@@ -27,6 +29,7 @@ const (
 type sinker struct {
 	p       *plan
 	touched []bool // instructions that may change what is read
+	plain   []bool // by block: it neither fetches words nor looks at any, nor ends what was fetched
 	held    []bool // by block: no fetch is put off past its last instruction
 	pending []bool // by block, at its start: a call was passed, and words are to be fetched still
 	live    []bool // by instruction, before it: some way looks at a word before the next call
@@ -51,6 +54,7 @@ func (p *plan) sink() []bool {
 			s.touched[i] = true
 		}
 	}
+	s.findPlain()
 	s.look()
 	for s.putOff() {
 	}
@@ -64,6 +68,22 @@ func (p *plan) sink() []bool {
 		})
 	}
 	return at
+}
+
+// findPlain finds the blocks that are passed with what came to them: most are.
+func (s *sinker) findPlain() {
+	g := s.p.graph
+	s.plain = make([]bool, len(g.Blocks))
+	for b := range g.Blocks {
+		s.plain[b] = true
+		for i := g.Blocks[b].Start; i < g.Blocks[b].End && s.plain[b]; i++ {
+			s.plain[b] = !s.p.isCall(i) && s.p.uses[i] == 0 && !s.touched[i] && !tailCall(&s.p.f.Insns[i])
+		}
+	}
+}
+
+func tailCall(in *code.Insn) bool {
+	return in.IsBuiltinCall() && asm.BuiltinFunc(in.Constant) == asm.FnTailCall
 }
 
 // look fills live, and then sure, from the end of the function up.
@@ -87,7 +107,7 @@ func (s *sinker) surely(i int, after bool) bool {
 		return false
 	case s.p.uses[i] != 0, s.touched[i] && s.live[i]:
 		return true
-	case in.IsBuiltinCall() && asm.BuiltinFunc(in.Constant) == asm.FnTailCall:
+	case tailCall(in):
 		return false
 	}
 	return after
@@ -110,7 +130,9 @@ func (s *sinker) upward(answer []bool, before func(i int, after bool) bool, join
 			}
 			was := answer[blk.Start]
 			for i := blk.End - 1; i >= blk.Start; i-- {
-				now = before(i, now)
+				if !s.plain[b] {
+					now = before(i, now)
+				}
 				answer[i] = now
 			}
 			again = again || was != now
