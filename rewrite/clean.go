@@ -167,7 +167,7 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 // comparisons after it are decided. So many constants are set before a branch at the
 // most, or else where it lands.
 func (c *cleaner) thread(sets int, land bool) bool {
-	g, d := c.graph(), flow.NewDemand(c.graph(), nil, c.arity, nil)
+	g, live := c.graph(), c.live(nil)
 	edit := code.NewEdit(c.f)
 	at := c.shown()
 	c.propagate(func(b int32, k *constants) {
@@ -178,11 +178,11 @@ func (c *cleaner) thread(sets int, land bool) bool {
 			s := at[b]
 			c.show(&s, b, g.Of[br.Target])
 			if w := c.way(i, *k, s); w != nil && distance(i, w.to) <= maxBranch {
-				var next flow.Bits
+				var next registers
 				if !br.IsGoto() {
-					next = d.Start(g.Of[i+1])
+					next = live[g.Of[i+1]]
 				}
-				there := d.Start(g.Of[w.to])
+				there := live[g.Of[w.to]]
 				if !c.retarget(i, w, there, next, sets, edit) && land {
 					c.landing(i, w, there, sets, edit)
 				}
@@ -191,6 +191,28 @@ func (c *cleaner) thread(sets int, land bool) bool {
 		c.follow(k, i, i+1)
 	})
 	return c.apply(edit)
+}
+
+// live is, by block, the registers that are looked at from its start on. visit, if not
+// nil, sees each instruction as with flow.Demanded.
+func (c *cleaner) live(visit flow.Visit) []registers {
+	g := c.graph()
+	live := make([]registers, len(g.Blocks))
+	flow.Demanded(g, c.arity, func(i int, after *flow.Bits) {
+		if visit != nil {
+			visit(i, after)
+		}
+		if b := g.Of[i]; i == g.Blocks[b].Start {
+			start := *after
+			in, args := &c.f.Insns[i], 0
+			if in.IsCall() {
+				args = c.arity(in)
+			}
+			flow.Before(in, &start, args)
+			live[b] = liveSet(&start)
+		}
+	})
+	return live
 }
 
 // threadOn sends branches past gotos, when all that is of no use has gone, so that no
@@ -307,7 +329,7 @@ const maxSets = 2
 // retarget redirects the branch at i when what the way sets is not looked at
 // where it ends, or can be set before the branch, that many constants, without harm
 // to the other way.
-func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit *code.Edit) bool {
+func (c *cleaner) retarget(i int, w *way, there, next registers, sets int, edit *code.Edit) bool {
 	br := &c.f.Insns[i]
 	movs, ok := w.constants(br, there, sets)
 	if !ok {
@@ -316,7 +338,7 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit 
 	for k := range movs {
 		r := movs[k].Dst
 		operand := compares(br) && (br.Dst == r || br.OpCode.Source() == asm.RegSource && br.Src == r)
-		if next[r] != 0 || operand {
+		if next.has(r) || operand {
 			return false
 		}
 	}
@@ -326,7 +348,7 @@ func (c *cleaner) retarget(i int, w *way, there, next flow.Bits, sets int, edit 
 }
 
 // landing does so behind the function.
-func (c *cleaner) landing(i int, w *way, there flow.Bits, sets int, edit *code.Edit) {
+func (c *cleaner) landing(i int, w *way, there registers, sets int, edit *code.Edit) {
 	br := &c.f.Insns[i]
 	movs, ok := w.constants(br, there, sets)
 	at := len(c.f.Insns)
@@ -341,9 +363,9 @@ func (c *cleaner) landing(i int, w *way, there flow.Bits, sets int, edit *code.E
 
 // constants sets what a way sets and something looks at where it ends, for branch br;
 // false: they are no constants, or too many.
-func (w *way) constants(br *code.Insn, there flow.Bits, sets int) (movs []code.Insn, ok bool) {
+func (w *way) constants(br *code.Insn, there registers, sets int) (movs []code.Insn, ok bool) {
 	for r := asm.R0; r <= asm.R9; r++ {
-		if !w.sets.has(r) || there[r] == 0 {
+		if !w.sets.has(r) || !there.has(r) {
 			continue
 		}
 		v := w.k.value[r]

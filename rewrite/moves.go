@@ -14,8 +14,8 @@ import (
 // inserted loads where their value is moved to: then only those ways have them that use
 // it.
 func (c *cleaner) dropMoves() bool {
-	m := mover{cleaner: c, live: make([]registers, len(c.f.Insns)), gone: make([]bool, len(c.f.Insns)), edit: code.NewEdit(c.f)}
-	m.demand = flow.NewDemand(c.graph(), nil, c.arity, func(i int, after *flow.Bits) { m.live[i] = liveSet(after) })
+	m := mover{cleaner: c, after: make([]registers, len(c.f.Insns)), gone: make([]bool, len(c.f.Insns)), edit: code.NewEdit(c.f)}
+	m.start = c.live(func(i int, after *flow.Bits) { m.after[i] = liveSet(after) })
 	for _, b := range c.g.Order {
 		for i := c.g.Blocks[b].Start; i < c.g.Blocks[b].End; i++ {
 			in := &c.f.Insns[i]
@@ -34,10 +34,10 @@ func (c *cleaner) dropMoves() bool {
 
 type mover struct {
 	*cleaner
-	demand *flow.Demand
-	live   []registers // after each instruction
-	gone   []bool
-	edit   *code.Edit
+	start []registers // at the start of each block
+	after []registers // after each instruction
+	gone  []bool
+	edit  *code.Edit
 }
 
 func (m *mover) drop(i int) {
@@ -78,7 +78,7 @@ func (m *mover) rename(i int) bool {
 		case reads:
 			uses = append(uses, j)
 		}
-		if !m.live[j].has(to) {
+		if !m.after[j].has(to) {
 			m.replace(uses, to, from)
 			m.keep(i, j, from)
 			return true
@@ -87,7 +87,7 @@ func (m *mover) rename(i int) bool {
 }
 
 // isLast tells whether nothing looks at a register behind i.
-func (m *mover) isLast(i int, r asm.Register) bool { return !m.live[i].has(r) }
+func (m *mover) isLast(i int, r asm.Register) bool { return !m.after[i].has(r) }
 
 // replace puts one register in the place of another.
 func (m *mover) replace(insns []int, was, is asm.Register) {
@@ -105,7 +105,7 @@ func (m *mover) replace(insns []int, was, is asm.Register) {
 // keep notes that a register is looked at from i up to j.
 func (m *mover) keep(i, j int, r asm.Register) {
 	for ; i < j; i++ {
-		m.live[i] |= regset(r)
+		m.after[i] |= regset(r)
 	}
 }
 
@@ -182,7 +182,7 @@ func (m *mover) source(i int, from asm.Register) (at []int, ok bool) {
 			return nil, false
 		case in.Origin < 0 && in.Dst == from && class == asm.LdXClass && in.OpCode.Mode() == asm.MemMode && in.Src != from:
 			for _, k := range passed {
-				m.live[k] |= regset(in.Src)
+				m.after[k] |= regset(in.Src)
 			}
 			return append([]int{j}, at...), !set.has(in.Src)
 		case in.Origin < 0 && in.Dst == from && len(at) == 0 && class.IsALU() && in.OpCode.ALUOp() == asm.Swap:
@@ -203,7 +203,7 @@ func (m *mover) onlyWay(b int32, r asm.Register) (before int32, ok bool) {
 	}
 	before = m.g.Blocks[b].Pred[0]
 	for _, s := range m.g.Blocks[before].Succ {
-		if s != b && m.demand.Start(s)[r] != 0 {
+		if s != b && m.start[s].has(r) {
 			return 0, false
 		}
 	}
