@@ -25,7 +25,8 @@ type declaration struct {
 	typ     *btf.Struct
 	size    uint32 // bytes
 	members []member
-	visited int // members looked at, anonymous ones among them
+	number  int32 // its place in declarations.list, from 1 on
+	visited int   // members looked at, anonymous ones among them
 }
 
 // member is one member of a declaration, anonymous structs and unions opened.
@@ -124,6 +125,7 @@ func (ds *declarations) of(s *btf.Struct) *declaration {
 	d.open(s.Members, 0, 0)
 	ds.byType[s] = d
 	ds.list = append(ds.list, d)
+	d.number = int32(len(ds.list))
 	return d
 }
 

@@ -61,7 +61,7 @@ func (x *finder) constantOf(i int, in *code.Insn) value {
 		return knownNumber(uint64(n))
 	}
 	if s := offsetInto(in); s != nil {
-		return value{kind: offset, off: in.Constant, typ: x.ds.of(s), fields: x.fields[i]}
+		return value{kind: offset, off: in.Constant, typ: x.ds.of(s).number, fields: x.fields[i]}
 	}
 	return value{kind: apart}
 }
@@ -186,7 +186,10 @@ func (x *finder) deepen(off int64) {
 
 func (x *finder) hintLoad(i int, in *code.Insn, base value) value {
 	l := load{insn: i, off: base.off + int64(in.Offset), size: in.OpCode.Size().Sizeof(),
-		signed: in.OpCode.Mode() == asm.MemSXMode, decl: base.typ, sites: base.sites}
+		signed: in.OpCode.Mode() == asm.MemSXMode, sites: base.sites}
+	if base.typ > 0 {
+		l.decl = x.ds.list[base.typ-1]
+	}
 	if s := offsetInto(in); s != nil {
 		l.decl = x.ds.of(s)
 	}
@@ -428,7 +431,7 @@ func (x *finder) add(i int, in *code.Insn, dst, src value, reg bool) (value, boo
 		return value{}, false
 	case dst.kind == hint && constant:
 		dst.off += src.off
-		if src.typ != nil {
+		if src.typ != 0 {
 			dst.typ = src.typ
 		}
 		x.carries(i, dst)

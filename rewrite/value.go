@@ -1,7 +1,7 @@
 package rewrite
 
 // kind is what find knows of a register or stack slot.
-type kind uint8
+type kind uint16
 
 // The first five say how little is known, each less than the one before.
 const (
@@ -21,17 +21,18 @@ const (
 // value is an element of find's lattice.
 type value struct {
 	kind   kind
-	beside kind   // loose: apart to other
-	off    int64  // context, frame, hint: bytes; number, offset: the value, where it is known
-	maybe  uint64 // number: the bits that may be other than off's
-	sites  uint64 // hint, loose: the calls it may come from, one bit each
+	beside kind // loose: apart to other
+	// typ is, for hint and offset, the declaration that off counts in, by its number;
+	// 0: the one that hintjit_rx is declared with. It is no pointer, so that states
+	// can be copied and compared as they lie in memory.
+	typ   int32
+	off   int64  // context, frame, hint: bytes; number, offset: the value, where it is known
+	maybe uint64 // number: the bits that may be other than off's
+	sites uint64 // hint, loose: the calls it may come from, one bit each
 	// fields is set on an offset of a bit-field, and on a pointer that one was
 	// added to, a bit for each of finder.places that it may be: where the access
 	// starts is known when its size is.
 	fields uint64
-	// typ is, for hint and offset, the declaration that off counts in; nil: the
-	// one that hintjit_rx is declared with.
-	typ *declaration
 }
 
 // doubtful is the bit in value.fields that says that not all of the fields are
