@@ -14,7 +14,8 @@ type facts[S any] interface {
 // rules are what a data flow makes of instructions.
 type rules[S any] struct {
 	step  func(s *S, i int)             // from the facts before instruction i to those after it
-	edge  func(s *S, i int, taken bool) // what a branch proves on one of its ways, nil: nothing
+	edge  func(s *S, i int, taken bool) // what a branch proves on one of its ways
+	asks  func(i int) bool              // branches that prove something, nil: none
 	visit func(i int, s *S)             // shows every instruction that is reached, in order, with the facts before it
 }
 
@@ -87,7 +88,7 @@ func (w *walk[S, P]) run(l int) (back bool) {
 		w.rules.step(s, i)
 		if in.Target != code.NoTarget {
 			to := w.leader[in.Target]
-			if w.rules.edge == nil {
+			if w.rules.asks == nil || !w.rules.asks(i) {
 				back = w.arrive(to, s) && int(to) <= l || back
 			} else {
 				w.taken = *s
@@ -134,7 +135,7 @@ func (w *walk[S, P]) show() {
 		}
 		w.rules.visit(i, s)
 		w.rules.step(s, i)
-		if w.rules.edge != nil && w.f.Insns[i].Target != code.NoTarget {
+		if w.f.Insns[i].Target != code.NoTarget && w.rules.asks != nil && w.rules.asks(i) {
 			w.rules.edge(s, i, false)
 		}
 	}

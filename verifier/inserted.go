@@ -51,7 +51,7 @@ func compare(u *code.Unit, f, before *code.Func, opts *Options) *rewritten {
 		return w
 	}
 	w.placeContext(gone)
-	follow[output](f, outputEntry(), rules[output]{step: w.step, edge: w.edge, visit: w.judge})
+	follow[output](f, outputEntry(), rules[output]{step: w.step, edge: w.edge, asks: w.compares, visit: w.judge})
 	if len(w.doubts)+len(w.stores) > 0 {
 		w.settle(gone)
 	}
@@ -234,13 +234,17 @@ func (s *output) store(in *code.Insn, called bool) {
 	}
 }
 
+// compares tells whether an instruction is a comparison of two registers that was
+// inserted.
+func (w *rewritten) compares(i int) bool {
+	in := &w.f.Insns[i]
+	return in.Origin < 0 && in.OpCode.Class() == asm.JumpClass && in.OpCode.Source() == asm.RegSource
+}
+
 // edge notes what a comparison of data_meta + n with data proves: the descriptor's
 // bytes are there where the sum is not beyond data.
 func (w *rewritten) edge(s *output, i int, taken bool) {
 	in := &w.f.Insns[i]
-	if in.Origin >= 0 || in.OpCode.Class() != asm.JumpClass || in.OpCode.Source() != asm.RegSource {
-		return
-	}
 	a, b := s.value(in.Dst), s.value(in.Src)
 	greater := taken // a > b on this way
 	switch in.OpCode.JumpOp() {
