@@ -148,7 +148,7 @@ func (b *decider) decide(asks [][]answer, known []layouts.Condition) *decision {
 	switch {
 	case len(head) == 0:
 		return none
-	case len(head[0].when) > 0 && !(b.there && len(head) == 1):
+	case len(head[0].when) > 0 && !b.surely(head):
 		return b.ask(append([][]answer{head}, asks[1:]...), known)
 	case head[0].is != nil:
 		return b.is(head, known)
@@ -158,10 +158,13 @@ func (b *decider) decide(asks [][]answer, known []layouts.Condition) *decision {
 	return none
 }
 
+// surely tells whether the first answer holds whatever its conditions, being the last.
+func (b *decider) surely(head []answer) bool { return b.there && len(head) == 1 }
+
 // is comes to the first answer's alternative.
 func (b *decider) is(head []answer, known []layouts.Condition) *decision {
 	a := head[0].is
-	if partial(a) && !(b.there && len(head) == 1) {
+	if partial(a) && !b.surely(head) {
 		return &decision{is: a, no: b.decide([][]answer{head[1:]}, known)}
 	}
 	d := b.last[a]

@@ -133,7 +133,7 @@ func (f *follower) code(d *decision) {
 			return
 		}
 		r := d.row(f.into)
-		if f.outside[r.holds] && !(f.outside[r.fails] && f.labels[r.holds] == f.end) {
+		if f.outside[r.holds] && (!f.outside[r.fails] || f.labels[r.holds] != f.end) {
 			f.e.testsTo(r.conds, f.labels[r.holds])
 			d = r.fails
 		} else {
