@@ -287,14 +287,12 @@ func (l *looks) alone(r layouts.BitRange, word int) bool {
 func maskOf(r layouts.BitRange) uint64 { return ones(r.MSB-r.LSB+1) << r.LSB }
 
 // splitReady decides which of the descriptor's ready conditions are tested once,
-// where it is fetched: all of them where that is shorter than with each hint, and
-// else those on words that are read for nothing else. A descriptor that fails them then
+// where it is fetched: all that one comparison can test where that is shorter than with
+// each hint, and else those on words that are read for nothing else. A descriptor that fails them then
 // is as good as none, and its words are 0: so that has to make every hint in use absent.
 func (p *plan) splitReady(total need) {
 	p.ready = p.t.desc.Ready
-	_, walks := p.t.reach.(*walkReach) // for which to read a word again is dear
-	if !walks && p.separately() > len(p.ready) && p.absentOnZero() && !slices.ContainsFunc(p.ready, func(c layouts.Condition) bool { return !inPassing(&c) }) {
-		p.first, p.ready = p.ready, nil
+	if p.readyAtOnce() {
 		return
 	}
 	kept := need{}
@@ -329,46 +327,66 @@ func (p *plan) splitReady(total need) {
 	}
 }
 
+// readyAtOnce tests ready conditions once if that is shorter.
+func (p *plan) readyAtOnce() bool {
+	if _, walks := p.t.reach.(*walkReach); walks { // for which to read a word again is dear
+		return false
+	}
+	var first, rest []layouts.Condition
+	for _, c := range p.t.desc.Ready {
+		if inPassing(&c) {
+			first = append(first, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	once := need{}
+	once.conditions(first)
+	if p.separately(first) <= len(once) || !failsOnZero(rest) && !p.absentOnZero() {
+		return false
+	}
+	p.first, p.ready = first, rest
+	return true
+}
+
 // inPassing tells whether a condition takes no more than a comparison of a word.
 func inPassing(c *layouts.Condition) bool {
 	_, _, ok := masked(c)
 	return ok || someBit(c)
 }
 
-// separately counts the words that are looked at for nothing but ready conditions, over
-// all loads and tests.
-func (p *plan) separately() (n int) {
+// separately counts the comparisons that ready conditions take beyond what is compared
+// anyway, over all loads and tests.
+func (p *plan) separately(ready []layouts.Condition) (n int) {
 	for i := range p.f.Insns {
 		if t := p.tests[i]; t != nil {
-			n += p.readyApart(i, t.how)
+			n += p.readyApart(i, ready, t.how)
 		}
 		if r := p.reads[i]; r != nil {
 			for _, d := range r.how {
-				n += p.readyApart(i, d)
+				n += p.readyApart(i, ready, d)
 			}
 		}
 	}
 	return n
 }
 
-// readyApart counts the ready conditions that instruction i asks on words on which a
-// decision asks nothing that one comparison could ask as well.
-func (p *plan) readyApart(i int, d *decision) (n int) {
-	asked := need{}
+// readyApart counts the words on which instruction i asks ready conditions and a decision
+// nothing that one comparison could ask as well.
+func (p *plan) readyApart(i int, ready []layouts.Condition, d *decision) int {
+	apart := need{}
+	apart.conditions(p.left(i, ready))
 	d.visit(func(d *decision) {
 		if !d.question() {
 			return
 		}
 		if _, _, ok := masked(&d.ask); ok {
-			asked.field(d.ask.Field)
+			for _, r := range d.ask.Field.Bits {
+				delete(apart, r.Word)
+			}
 		}
 	})
-	for _, c := range p.left(i, p.t.desc.Ready) {
-		if !slices.ContainsFunc(c.Field.Bits, func(r layouts.BitRange) bool { return asked[r.Word] != 0 }) {
-			n++
-		}
-	}
-	return n
+	return len(apart)
 }
 
 // absentOnZero tells whether words that are 0 come to what a hint does that is absent,
