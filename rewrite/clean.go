@@ -29,8 +29,9 @@ func (j *job) clean() error {
 			c.drop()
 		}
 		for n := 0; n < maxRounds && c.dropMoves(); n++ {
-			c.drop()
+			c.dropDead()
 		}
+		c.drop()
 		for n := 0; n < maxRounds && c.land(); n++ {
 		}
 		for n := 0; n < maxRounds && c.threadOn(); n++ { // what goes brings other places nearer
@@ -42,7 +43,9 @@ func (j *job) clean() error {
 
 // drop drops what is of no use, and what had been of use for that only.
 func (c *cleaner) drop() {
-	for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDecided() || c.dropDead()); n++ {
+	for again := true; again; again = c.dropDecided() {
+		for n := 0; n < maxRounds && (c.dropUnreached() || c.dropEmpty() || c.dropKnown() || c.dropDead()); n++ {
+		}
 	}
 }
 
@@ -167,15 +170,19 @@ func (k *constants) branch(in *code.Insn) (taken, ok bool) {
 // comparisons after it are decided. So many constants are set before a branch at the
 // most, or else where it lands.
 func (c *cleaner) thread(sets int, land bool) bool {
+	near := c.near()
+	if near == nil {
+		return false
+	}
 	g, live := c.graph(), c.live(nil)
 	edit := code.NewEdit(c.f)
-	at := c.shown()
-	c.propagate(func(b int32, k *constants) {
+	at := c.shown(near)
+	c.propagate(near, func(b int32, k *constants) {
 		i := g.Blocks[b].End - 1
 		c.follow(k, g.Blocks[b].Start, i)
 		br := &c.f.Insns[i]
 		if br.Origin < 0 && br.IsBranch() && i+1 < len(g.Of) {
-			s := at[b]
+			s := *at[b]
 			c.show(&s, b, g.Of[br.Target])
 			if w := c.way(i, *k, s); w != nil && distance(i, w.to) <= maxBranch {
 				var next registers
@@ -379,11 +386,36 @@ func (w *way) constants(br *code.Insn, there registers, sets int) (movs []code.I
 	return movs, true
 }
 
-// propagate shows each block that is reached, in their order, with the constants
-// known at its start, which show turns into those known at its end.
-func (c *cleaner) propagate(show func(b int32, k *constants)) {
+// near tells which blocks lead to an inserted branch, nil: none does.
+func (c *cleaner) near() []bool {
 	g := c.graph()
-	p := propagation{g: g, at: make([]*constants, len(g.Blocks)), last: !g.Loops()}
+	var work []int32
+	for _, b := range g.Order {
+		if in := &c.f.Insns[g.Blocks[b].End-1]; in.Origin < 0 && in.IsBranch() {
+			work = append(work, b)
+		}
+	}
+	if work == nil {
+		return nil
+	}
+	near := make([]bool, len(g.Blocks))
+	for len(work) > 0 {
+		b := work[len(work)-1]
+		work = work[:len(work)-1]
+		if !near[b] {
+			near[b] = true
+			work = append(work, g.Blocks[b].Pred...)
+		}
+	}
+	return near
+}
+
+// propagate shows each block that is reached, in their order, with the constants
+// known at its start, which show turns into those known at its end; those blocks that are
+// in within, nil: all.
+func (c *cleaner) propagate(within []bool, show func(b int32, k *constants)) {
+	g := c.graph()
+	p := propagation{g: g, within: within, at: make([]*constants, len(g.Blocks)), last: !g.Loops()}
 	p.at[0] = new(constants)
 	if p.last {
 		p.sweep(show)
@@ -392,16 +424,19 @@ func (c *cleaner) propagate(show func(b int32, k *constants)) {
 	for p.sweep(func(b int32, k *constants) { c.follow(k, g.Blocks[b].Start, g.Blocks[b].End) }) {
 	}
 	for _, b := range g.Order {
-		show(b, p.at[b])
+		if within == nil || within[b] {
+			show(b, p.at[b])
+		}
 	}
 }
 
 // propagation is what is known at the start of each block, as far as one has come.
 type propagation struct {
-	g    *flow.Graph
-	at   []*constants
-	idle []*constants // that were in at
-	last bool         // no way leads back: a block is looked at once
+	g      *flow.Graph
+	within []bool
+	at     []*constants
+	idle   []*constants // that were in at
+	last   bool         // no way leads back: a block is looked at once
 }
 
 // sweep goes over the blocks once, and tells whether something changed where a way
@@ -409,12 +444,18 @@ type propagation struct {
 func (p *propagation) sweep(follow func(b int32, k *constants)) (again bool) {
 	var k constants
 	for _, b := range p.g.Order {
+		if p.within != nil && !p.within[b] {
+			continue
+		}
 		k = *p.at[b]
 		if p.last {
 			p.idle, p.at[b] = append(p.idle, p.at[b]), nil
 		}
 		follow(b, &k)
 		for _, s := range p.g.Blocks[b].Succ {
+			if p.within != nil && !p.within[s] {
+				continue
+			}
 			if p.at[s] == nil {
 				p.at[s] = p.fresh()
 				*p.at[s] = k
@@ -461,7 +502,7 @@ func (c *cleaner) follow(k *constants, start, end int) {
 func (c *cleaner) dropKnown() bool {
 	g := c.graph()
 	edit := code.NewEdit(c.f)
-	c.propagate(func(b int32, k *constants) {
+	c.propagate(nil, func(b int32, k *constants) {
 		for i := g.Blocks[b].Start; i < g.Blocks[b].End; i++ {
 			in := &c.f.Insns[i]
 			class := in.OpCode.Class()

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/hintjit/hintjit/internal/code"
@@ -14,22 +16,28 @@ import (
 // inserted loads where their value is moved to: then only those ways have them that use
 // it.
 func (c *cleaner) dropMoves() bool {
+	if !slices.ContainsFunc(c.f.Insns, func(in code.Insn) bool { return copies(&in) }) {
+		return false
+	}
 	m := mover{cleaner: c, after: make([]registers, len(c.f.Insns)), gone: make([]bool, len(c.f.Insns)), edit: code.NewEdit(c.f)}
 	m.start = c.live(func(i int, after *flow.Bits) { m.after[i] = liveSet(after) })
 	for _, b := range c.g.Order {
 		for i := c.g.Blocks[b].Start; i < c.g.Blocks[b].End; i++ {
-			in := &c.f.Insns[i]
-			if in.Origin >= 0 || !moves(in) || in.OpCode.Class() != asm.ALU64Class || in.Dst == in.Src {
-				continue
-			}
-			if m.rename(i) {
+			switch in := &c.f.Insns[i]; {
+			case !copies(in):
+			case m.rename(i):
 				m.drop(i)
-			} else {
+			default:
 				m.sink(i)
 			}
 		}
 	}
 	return c.apply(m.edit)
+}
+
+// copies tells whether an instruction was inserted that copies a register.
+func copies(in *code.Insn) bool {
+	return in.Origin < 0 && moves(in) && in.OpCode.Class() == asm.ALU64Class && in.Dst != in.Src
 }
 
 type mover struct {

@@ -165,27 +165,34 @@ func begin(b int32) (s shown) {
 	return s
 }
 
-// shown finds what is known at the start of each block.
-func (c *cleaner) shown() []shown {
+// shown finds what is known at the start of each block that is in within.
+func (c *cleaner) shown(within []bool) []*shown {
 	g := c.graph()
-	at, seen := make([]shown, len(g.Blocks)), make([]bool, len(g.Blocks))
-	at[0], seen[0] = begin(0), true
+	at := make([]*shown, len(g.Blocks))
+	forget := func(b int32) {
+		s := begin(b)
+		at[b] = &s
+	}
+	forget(0)
 	for _, b := range g.Order {
 		for _, s := range g.Blocks[b].Succ {
-			if g.Back(b, s) {
-				at[s], seen[s] = begin(s), true
+			if within[s] && g.Back(b, s) {
+				forget(s)
 			}
 		}
 	}
 	for _, b := range g.Order {
+		if !within[b] {
+			continue
+		}
 		for _, s := range g.Blocks[b].Succ {
-			if g.Back(b, s) {
+			if !within[s] || g.Back(b, s) {
 				continue
 			}
-			now := at[b]
+			now := *at[b]
 			c.show(&now, b, s)
-			if !seen[s] {
-				at[s], seen[s] = now, true
+			if at[s] == nil {
+				at[s] = &now
 			} else {
 				at[s].meet(&now, s)
 			}
@@ -213,16 +220,20 @@ func (c *cleaner) show(s *shown, b, next int32) {
 
 // dropDecided drops inserted branches whose outcome has been shown on all ways to them.
 func (c *cleaner) dropDecided() bool {
+	near := c.near()
+	if near == nil {
+		return false
+	}
 	g := c.graph()
 	edit := code.NewEdit(c.f)
-	at := c.shown()
+	at := c.shown(near)
 	for _, b := range g.Order {
 		i := g.Blocks[b].End - 1
 		in := &c.f.Insns[i]
 		if in.Origin >= 0 || !compares(in) {
 			continue
 		}
-		s := at[b]
+		s := *at[b]
 		for k := g.Blocks[b].Start; k < i; k++ {
 			s.step(k, &c.f.Insns[k])
 		}
