@@ -29,7 +29,7 @@ type emitter struct {
 }
 
 func newEmitter(p *plan, avoid registers) *emitter {
-	return &emitter{p: p, insn: -1, jumps: map[int]int{}, avoid: avoid}
+	return &emitter{p: p, insn: -1, code: make([]code.Insn, 0, 16), jumps: map[int]int{}, avoid: avoid}
 }
 
 func (e *emitter) op(ins asm.Instruction) { e.code = append(e.code, code.New(ins)) }
