@@ -463,6 +463,9 @@ var models = map[string]func(w *want){
 	"copy_bits": func(w *want) {
 		w.out(w.has("rx_hash"), w.has("ptype"), 1, 0, w.v("vlan_tci"), w.v("ptype"), w.v("csum_status"), 1)
 	},
+	"copy_between": func(w *want) {
+		w.out(w.has("rx_hash"), w.v("csum_status"), w.has("csum_status"), w.has("ptype"), w.v("rx_hash"))
+	},
 	"core_bitfield_wide": func(w *want) {
 		w.out(w.has("rx_hash"), w.has("vlan_tci"), w.has("ptype"), w.has("rx_timestamp"), w.v("rx_hash"))
 	},
