@@ -64,3 +64,39 @@ func TestDecision(t *testing.T) {
 	require.Positive(t, asked)
 	require.Less(t, asked, conditions, "questions that are asked, conditions that there are")
 }
+
+// So it is of alternatives made by chance: few fields and few numbers, so that their
+// conditions overlap, exclude and follow from each other; for all that the fields can be.
+func TestDecisionOfAny(t *testing.T) {
+	rng := chance.Rand(t)
+	fields := make([]*layouts.Field, 3)
+	for k := range fields {
+		fields[k] = &layouts.Field{Bits: []layouts.BitRange{{Word: k, MSB: 1}}}
+	}
+	for range 3_000 {
+		h := &layouts.Hint{}
+		for k := range 1 + rng.IntN(6) {
+			a := layouts.Alternative{Value: uint64(k % 3)}
+			for range rng.IntN(4) {
+				c := layouts.Condition{Field: fields[rng.IntN(len(fields))], Not: rng.IntN(2) == 0}
+				for v := range uint64(4) {
+					if rng.IntN(2) == 0 {
+						c.Values = append(c.Values, v)
+					}
+				}
+				if len(c.Values) > 0 {
+					a.When = append(a.When, c)
+				}
+			}
+			h.Alternatives = append(h.Alternatives, a)
+		}
+		for n := range uint64(1) << 6 {
+			value := func(f *layouts.Field) uint64 { return n >> (2 * f.Bits[0].Word) & 3 }
+			fails := func(c layouts.Condition) bool { return slices.Contains(c.Values, value(c.Field)) == c.Not }
+			k := slices.IndexFunc(h.Alternatives, func(a layouts.Alternative) bool { return !slices.ContainsFunc(a.When, fails) })
+			is, _ := rewrite.Decided(h, true, nil, false, value)
+			require.Equal(t, k < 0, is == nil, "%v at %06b", h.Alternatives, n)
+			require.True(t, is == nil || is.Value == h.Alternatives[k].Value, "%v at %06b", h.Alternatives, n)
+		}
+	}
+}

@@ -83,12 +83,12 @@ func makePlan(u *code.Unit, x *found, t *target, ds *declarations, ts *tables) (
 		d = p.demand()
 	}
 	often := p.loadsAgain()
-	if often == once || !p.mayCopy() {
+	if often == loadedOnce || !p.mayCopy() {
 		return p.finish(d)
 	}
 	q := newPlan(u, x.inMemory(), t, ds, ts)
 	copied, refused := q.finish(q.demand())
-	if often == manyTimes && refused == nil {
+	if often == loadedOften && refused == nil {
 		return copied, nil
 	}
 	inPlace, err := p.finish(d)
@@ -169,9 +169,9 @@ const manyHints = 8
 type repeated int
 
 const (
-	once      repeated = iota
-	again              // some of them more than once
-	manyTimes          // each so often that a kernel's verifier would have too many ways to follow
+	loadedOnce  repeated = iota
+	loadedAgain          // some of them more than once
+	loadedOften          // each so often that a kernel's verifier would have too many ways to follow
 )
 
 // A function that reads its hints more than readsPerHint times each on average,
@@ -208,11 +208,11 @@ func (p *plan) loadsAgain() repeated {
 	}
 	switch {
 	case reads > readsPerHint*len(hints) && reads > fewReads:
-		return manyTimes
+		return loadedOften
 	case loads > 1:
-		return again
+		return loadedAgain
 	}
-	return once
+	return loadedOnce
 }
 
 // mayCopy tells whether the struct can be built in memory.

@@ -288,8 +288,9 @@ func maskOf(r layouts.BitRange) uint64 { return ones(r.MSB-r.LSB+1) << r.LSB }
 
 // splitReady decides which of the descriptor's ready conditions are tested once,
 // where it is fetched: all that one comparison can test where that is shorter than with
-// each hint, and else those on words that are read for nothing else. A descriptor that fails them then
-// is as good as none, and its words are 0: so that has to make every hint in use absent.
+// each hint, and else those on words that are read for nothing else. A descriptor that
+// fails them then is as good as none, and its words are 0: so that has to make every hint
+// in use absent.
 func (p *plan) splitReady(total need) {
 	p.ready = p.t.desc.Ready
 	if p.readyAtOnce() {
